@@ -1,0 +1,31 @@
+export { SseError, type SseErrorCode } from "./src/errors.ts";
+export type { EventFields, ParsedEvent } from "./src/wire/event.ts";
+export { encodeEvent } from "./src/wire/encode.ts";
+export { EventEncoderStream } from "./src/wire/encode_stream.ts";
+export { EventParser, type EventParserOptions } from "./src/wire/parse.ts";
+export { EventParserStream, type EventParserStreamOptions } from "./src/wire/parse_stream.ts";
+export { parseEvents, type ParseEventsOptions } from "./src/wire/parse_events.ts";
+export { Broker } from "./src/broker/broker.ts";
+export type {
+  BrokerOptions,
+  BrokerStats,
+  CloseOptions,
+  Json,
+  Publication,
+  TopicStats,
+} from "./src/broker/broker_options.ts";
+export type { Chunk, Delivery, Entry } from "./src/broker/entry.ts";
+export { MemoryReplayStore, type MemoryReplayStoreOptions } from "./src/broker/memory_replay_store.ts";
+export type {
+  AppendResult,
+  NewEvent,
+  ReadOptions,
+  ReadResult,
+  ReplayStore,
+  SeekTarget,
+  StoredEvent,
+  Tail,
+  TailHandlers,
+} from "./src/broker/replay_store.ts";
+export type { LeaveHandler, Sink } from "./src/broker/sink.ts";
+export type { CloseReason, Gap, GapReason, SubscribeOptions, Subscriber } from "./src/broker/subscriber.ts";

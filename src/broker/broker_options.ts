@@ -1,0 +1,113 @@
+import type { EventFields } from "../wire/event.ts";
+import type { ReplayStore } from "./replay_store.ts";
+import type { CloseReason, Gap, Subscriber } from "./subscriber.ts";
+
+/** A JSON value. */
+export type Json = string | number | boolean | null | readonly Json[] | { readonly [member: string]: Json | undefined };
+
+/**
+ * One event to publish: `EventFields`, whose `data` must be there and may be
+ * any JSON value. A string goes as it is, anything else as JSON, so `"1"` and
+ * `1` look alike to a client.
+ */
+export interface Publication extends Omit<EventFields, "data"> {
+  /** The payload. */
+  readonly data: Json;
+  /**
+   * The publisher's own ID: not empty, at most 256 bytes, not of the form that
+   * the store makes. While the store retains it, publishing it again delivers
+   * nothing.
+   *
+   * @default made by the store
+   */
+  readonly id?: string | number | undefined;
+}
+
+/** Options for {@linkcode Broker}. */
+export interface BrokerOptions {
+  /**
+   * Where events are kept and ordered. The broker closes the one that it makes
+   * itself, never one that it was given.
+   *
+   * @default {new MemoryReplayStore()}
+   */
+  readonly store?: ReplayStore | undefined;
+  /**
+   * Bytes of the newest events, encoded, held in memory for cursors to read.
+   *
+   * @default {4_194_304}
+   */
+  readonly windowBytes?: number | undefined;
+  /**
+   * Milliseconds between two heartbeats of a stream; `0` for none.
+   *
+   * @default {8_000}
+   */
+  readonly heartbeat?: number | undefined;
+  /**
+   * How long a subscriber's budget may stay full, in milliseconds, before it is
+   * ended; looked at with the heartbeat. `0` for no limit.
+   *
+   * @default {60_000}
+   */
+  readonly writeTimeout?: number | undefined;
+  /**
+   * How many publishes may be under way; one more is rejected with
+   * `too-many-pending`.
+   *
+   * @default {65_536}
+   */
+  readonly maxPendingPublishes?: number | undefined;
+  /** Called when a subscriber has begun. */
+  readonly onSubscribe?: ((subscriber: Subscriber) => void) | undefined;
+  /** Called once when a subscriber has ended, with the reason. */
+  readonly onUnsubscribe?: ((subscriber: Subscriber, reason: CloseReason) => void) | undefined;
+  /** Called when the store has an event that was published here. */
+  readonly onPublish?: ((event: { readonly id: string; readonly topics: readonly string[] }) => void) | undefined;
+  /** Called when a subscriber misses events. */
+  readonly onGap?: ((subscriber: Subscriber, gap: Gap) => void) | undefined;
+  /**
+   * Called with failures that have no caller: a hook, filter or snapshot that
+   * throws, a store that fails in the background, a rejected publish that nobody awaits. They
+   * are counted in `stats().errors` with or without it.
+   */
+  readonly onError?: ((error: unknown) => void) | undefined;
+}
+
+/** Numbers since a broker began. */
+export interface BrokerStats {
+  /** Subscribers now. */
+  readonly subscribers: number;
+  /** Events that were published here and that the store has. */
+  readonly published: number;
+  /** Events handed to subscribers, one for each subscriber. */
+  readonly delivered: number;
+  /** Events that a full budget dropped or replaced by newer ones. */
+  readonly dropped: number;
+  /** Bytes handed to subscribers. */
+  readonly bytes: number;
+  /** Gaps that subscribers were told of. */
+  readonly gaps: number;
+  /** Failures that had no caller. */
+  readonly errors: number;
+  /** On request: each topic and pattern that is subscribed to now. */
+  readonly topics?: ReadonlyMap<string, TopicStats> | undefined;
+}
+
+/** Numbers of one topic or pattern. */
+export interface TopicStats {
+  /** Subscribers that name it. */
+  readonly subscribers: number;
+  /** Events that have reached one of their subscriptions since it began. */
+  readonly published: number;
+}
+
+/** Options for {@linkcode Broker.close}. */
+export interface CloseOptions {
+  /**
+   * What the `close` event tells subscribers.
+   *
+   * @default {"drain"}
+   */
+  readonly reason?: CloseReason | undefined;
+}

@@ -1,0 +1,427 @@
+import { encodeChecked, encodeEvent } from "../wire/encode.ts";
+import type { EventFields } from "../wire/event.ts";
+import { type Chunk, chunkOf, type Delivery, type Entry, textChunk } from "./entry.ts";
+import type { Group } from "./group.ts";
+import { OverflowQueue } from "./overflow_queue.ts";
+import { DeliverySink, type LeaveHandler, readableSink, type Sink } from "./sink.ts";
+import type { CloseReason, Gap, GapReason, SubscribeOptions, Subscriber } from "./subscriber.ts";
+
+/** What a sink may hold of a subscriber whose events can still be dropped: what is in it cannot. */
+const UNDROPPABLE_BYTES = 65_536;
+/** How long a stream that we end may take to send what it holds. */
+const CLOSE_MS = 1_000;
+
+const COMMENT = textChunk(":\n\n");
+
+/** What a cursor needs of its broker. */
+export interface CursorHost {
+  readonly counters: { delivered: number; dropped: number; bytes: number; gaps: number };
+  /** The newest position that the tail has handed over. */
+  readonly head: number;
+  /** The ID of a position. */
+  idAt(position: number): string;
+  /** The block that gives a caught-up client its place, shared by all. */
+  checkpoint(): Chunk;
+  /** Brings a cursor up to the newest event, and then lets it be pushed to. */
+  advance(cursor: Cursor): void;
+  /** Writes what this turn has for a group. */
+  flush(group: Group): void;
+  /** Forgets a cursor. */
+  remove(cursor: Cursor, reason: CloseReason): void;
+  /** A sink brings a better way to end a turn. */
+  adopt(schedule: (callback: () => void) => void): void;
+  onGap(cursor: Cursor, gap: Gap): void;
+  onError(error: unknown): void;
+}
+
+/**
+ * A subscriber is a cursor: a position in the log. Three states carry it from
+ * there: it waits (for its sink, its snapshot, or room), it advances (the
+ * catch-up serves it), or it is live (its group pushes to it).
+ */
+export class Cursor implements Subscriber {
+  readonly topics: readonly string[];
+  readonly group: Group;
+  readonly options: SubscribeOptions;
+  readonly closed: Promise<CloseReason>;
+  /** Everything that it was to get up to here, it has got. */
+  position = -1;
+  /** Whether its group pushes to it. */
+  live = false;
+
+  readonly #host: CursorHost;
+  readonly #maxBufferedBytes: number;
+  readonly #queue: OverflowQueue | undefined;
+  readonly #resolveClosed: (reason: CloseReason) => void;
+  readonly #readable: ReadableStream<Uint8Array>;
+  #sink: Sink | undefined;
+  #ended = false;
+  #opened = false;
+  /** A gap to be told of before the next event. */
+  #gap: { readonly reason: GapReason; readonly requested: string | null } | undefined;
+  /** Since when its budget is full, in milliseconds since 1970; 0 if it is not. */
+  #fullSince = 0;
+  #draining = false;
+  #resumeSnapshot: (() => void) | undefined;
+
+  constructor(host: CursorHost, group: Group, options: SubscribeOptions) {
+    this.#host = host;
+    this.group = group;
+    this.topics = group.topics;
+    this.options = options;
+    this.#maxBufferedBytes = options.maxBufferedBytes ?? 1_048_576;
+    const { overflow } = options;
+    if (overflow === "drop-oldest") this.#queue = new OverflowQueue();
+    if (overflow === "conflate") this.#queue = new OverflowQueue(options.key ?? ((delivery) => delivery.topics[0] ?? ""));
+    const { promise, resolve } = Promise.withResolvers<CloseReason>();
+    this.closed = promise;
+    this.#resolveClosed = resolve;
+    this.#readable = readableSink((open) => this.attach(open));
+    options.signal?.addEventListener("abort", this.#onAbort, { once: true });
+  }
+
+  get readable(): ReadableStream<Uint8Array> {
+    return this.#readable;
+  }
+
+  [Symbol.asyncIterator](): AsyncIterableIterator<Delivery, undefined> {
+    const sink = new DeliverySink();
+    this.attach(() => sink);
+    const iterator: AsyncIterableIterator<Delivery, undefined> = {
+      next: () => sink.next(),
+      return: () => {
+        sink.abort();
+        void this.#end("left", true);
+        return Promise.resolve({ done: true, value: undefined });
+      },
+      [Symbol.asyncIterator]: () => iterator,
+    };
+    return iterator;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+
+  attach(open: (leave: LeaveHandler) => Sink): void {
+    if (this.#sink !== undefined) throw new TypeError("Cannot read subscriber as it is being read already");
+    const sink = this.#sink = open(() => void this.#end("left", true));
+    if (this.#ended) return sink.end();
+    if (sink.schedule !== undefined) this.#host.adopt((callback) => sink.schedule!(callback));
+    const { retry } = this.options;
+    if (retry !== undefined) this.#write(textChunk(encodeChecked({ retry })));
+    if (this.position >= 0) this.#open();
+    else if (retry === undefined) this.#write(COMMENT); // the first byte leaves at once, wherever the store is
+  }
+
+  /** Fixes its place in the log. */
+  begin(position: number): void {
+    if (this.#ended) return;
+    this.position = position;
+    if (this.#sink !== undefined) this.#open();
+  }
+
+  get isEnded(): boolean {
+    return this.#ended;
+  }
+
+  /** Whether it can take more now. */
+  get hasRoom(): boolean {
+    return !this.#ended && this.#opened && this.#sink!.bufferedBytes < this.#maxBufferedBytes;
+  }
+
+  /** Its group's events of this turn. */
+  push(chunk: Chunk): void {
+    const own = this.#own(chunk);
+    if (own === undefined) return;
+    const sink = this.#sink!;
+    const held = sink.bufferedBytes;
+    const size = own.bytes.length;
+    if (this.#queue !== undefined) {
+      const room = Math.min(UNDROPPABLE_BYTES, this.#maxBufferedBytes);
+      if (this.#queue.bytes > 0 || (held > 0 && held + size > room)) this.#enqueue(own.entries, held);
+      else this.#write(own);
+    } else if (held > 0 && held + size > this.#maxBufferedBytes) {
+      this.#overflow(own.entries[0]!.position - 1);
+    } else {
+      this.#write(own);
+    }
+  }
+
+  /**
+   * Serves it from the log while it advances.
+   *
+   * @param chunk What its topics reach, after its position.
+   * @param upTo How far that reaches.
+   */
+  serve(chunk: Chunk | undefined, upTo: number): void {
+    const own = chunk === undefined ? undefined : this.#own(chunk);
+    const sink = this.#sink!;
+    if (own !== undefined) {
+      if (sink.bufferedBytes + own.bytes.length > this.#maxBufferedBytes) return this.#servePart(own.entries);
+      this.#write(own);
+    }
+    if (!this.#ended) this.position = upTo;
+  }
+
+  /** Notes that events are missing from its position on. */
+  lose(reason: GapReason): void {
+    this.#gap ??= { reason, requested: this.options.lastEventId ?? null };
+  }
+
+  /** The log has lost events and goes on after a position. */
+  lostUntil(position: number): void {
+    if (this.position < 0) return; // it has no place to lose yet
+    const advances = this.#opened;
+    this.#leaveLive();
+    this.position = position;
+    this.lose("lost");
+    if (advances && !this.#draining) this.#host.advance(this);
+  }
+
+  get hasGap(): boolean {
+    return this.#gap !== undefined;
+  }
+
+  /** Tells of the missing events: what follows is after `resumed`. With a snapshot, that and nothing else follows. */
+  tellGap(resumed: number): void {
+    const { reason, requested } = this.#gap!;
+    this.#gap = undefined;
+    const { snapshot } = this.options;
+    if (snapshot !== undefined) {
+      this.position = resumed = this.#host.head;
+      this.#leaveLive();
+    }
+    this.#writeGap(reason, requested, resumed, snapshot === undefined);
+    if (snapshot !== undefined && !this.#ended) void this.#sendSnapshot("gap");
+  }
+
+  /** Its turn of the heartbeat. */
+  beat(now: number, writeTimeout: number, write: boolean): void {
+    const sink = this.#sink;
+    if (sink === undefined || this.#ended) return;
+    if (this.#fullSince > 0 && now - this.#fullSince >= writeTimeout) {
+      this.#end("timeout");
+      return;
+    }
+    if (!write || sink.bufferedBytes > 0) return; // what is under way finds out as well
+    const caughtUp = this.live && this.position <= this.#host.head && (this.#queue?.bytes ?? 0) === 0;
+    this.#write(caughtUp && this.options.checkpoints !== false ? this.#host.checkpoint() : COMMENT);
+  }
+
+  close(reason: CloseReason = "kicked"): Promise<void> {
+    return this.#end(reason);
+  }
+
+  readonly #onAbort = (): void => void this.#end("left");
+
+  /** Both its sink and its place are there. */
+  #open(): void {
+    if (this.options.signal?.aborted) return void this.#end("left");
+    if (this.#gap?.reason === "unknown" && this.options.snapshot !== undefined) {
+      this.#opened = true;
+      return this.tellGap(0);
+    }
+    if (this.options.snapshot !== undefined && this.options.lastEventId === undefined) {
+      return void this.#sendSnapshot("start");
+    }
+    if (this.#gap === undefined) this.#writeCheckpoint();
+    this.#advance();
+  }
+
+  #advance(): void {
+    if (this.#ended) return;
+    this.#opened = true;
+    this.#host.advance(this);
+  }
+
+  /** The state, from its place on: the client takes its place only with the last of it. */
+  async #sendSnapshot(why: "start" | "gap"): Promise<void> {
+    this.#opened = false;
+    try {
+      let held: EventFields | undefined;
+      for await (const event of await this.options.snapshot!(why)) {
+        if (event.id !== undefined) throw new TypeError("Cannot send snapshot as its events must have no id");
+        if (held !== undefined) await this.#writeSnapshotEvent(held);
+        if (this.#ended) return;
+        held = event;
+      }
+      if (this.#ended) return;
+      const checkpoints = this.options.checkpoints !== false;
+      if (held !== undefined) {
+        await this.#writeSnapshotEvent(checkpoints ? held : { ...held, id: this.#host.idAt(this.position) });
+      }
+      if (this.#ended) return;
+      this.#writeCheckpoint();
+      this.#advance();
+    } catch (error) {
+      this.#host.onError(error);
+      void this.#end("error");
+    }
+  }
+
+  async #writeSnapshotEvent(event: EventFields): Promise<void> {
+    const bytes = new TextEncoder().encode(encodeEvent(event));
+    const sink = this.#sink!;
+    if (sink.bufferedBytes > 0 && sink.bufferedBytes + bytes.length > this.#maxBufferedBytes) {
+      await new Promise<void>((resolve) => {
+        this.#resumeSnapshot = resolve;
+        this.#awaitDrain();
+      });
+      if (this.#ended) return;
+    }
+    const { event: type = "", data = "" } = event;
+    const delivery = { id: "", topics: [], type: type === "" ? "message" : type, data };
+    this.#write(chunkOf([{ position: this.position, bytes, delivery }]));
+  }
+
+  #writeCheckpoint(): void {
+    if (this.options.checkpoints === false) return this.#write(COMMENT);
+    this.#write(textChunk(encodeChecked({ id: this.#host.idAt(this.position) })));
+  }
+
+  #writeGap(reason: GapReason, requested: string | null, resumed: number, takePlace: boolean): void {
+    const gap: Gap = { reason, requested, resumed: this.#host.idAt(resumed) };
+    this.#host.counters.gaps++;
+    this.#host.onGap(this, gap);
+    const { gapEvent = "gap" } = this.options;
+    if (this.#ended || gapEvent === false) return;
+    const data = JSON.stringify(gap);
+    const id = takePlace ? gap.resumed : undefined;
+    const bytes = new TextEncoder().encode(encodeChecked({ event: gapEvent, id, data }));
+    this.#write(chunkOf([{ position: resumed, bytes, delivery: { id: id ?? "", topics: [], type: gapEvent, data } }]));
+  }
+
+  /** The part of a chunk that is for it, by its position and its filter. */
+  #own(chunk: Chunk): Chunk | undefined {
+    let { entries } = chunk;
+    const { filter } = this.options;
+    const ahead = entries[0]!.position <= this.position;
+    if (filter === undefined && !ahead) return chunk;
+    if (ahead) entries = entries.filter((entry) => entry.position > this.position);
+    if (filter !== undefined) {
+      try {
+        entries = entries.filter((entry) => filter(entry.delivery));
+      } catch (error) {
+        this.#host.onError(error);
+        void this.#end("error");
+        return undefined;
+      }
+    }
+    if (entries.length === chunk.entries.length) return chunk;
+    return entries.length === 0 ? undefined : chunkOf(entries);
+  }
+
+  #write(chunk: Chunk): void {
+    const { counters } = this.#host;
+    counters.delivered += chunk.entries.length;
+    counters.bytes += chunk.bytes.length;
+    this.#sink!.write(chunk);
+  }
+
+  /** What fits of a chunk that does not; it goes on when its sink has drained. */
+  #servePart(entries: readonly Entry[]): void {
+    const sink = this.#sink!;
+    let fit = 0;
+    for (let room = this.#maxBufferedBytes - sink.bufferedBytes; fit < entries.length; fit++) {
+      room -= entries[fit]!.bytes.length;
+      if (room < 0 && !(fit === 0 && sink.bufferedBytes === 0)) break;
+    }
+    if (fit > 0) {
+      this.position = entries[fit - 1]!.position;
+      this.#write(chunkOf(entries.slice(0, fit)));
+    }
+    this.#awaitDrain();
+  }
+
+  #overflow(position: number): void {
+    if (this.options.overflow === "close") return void this.#end("overflow");
+    this.#leaveLive();
+    this.position = position;
+    this.#awaitDrain();
+  }
+
+  #leaveLive(): void {
+    this.live = false;
+    this.group.live.delete(this);
+    this.#queue?.clear();
+  }
+
+  #enqueue(entries: readonly Entry[], held: number): void {
+    try {
+      for (const entry of entries) {
+        const { dropped, lost } = this.#queue!.push(entry, Math.max(0, this.#maxBufferedBytes - held));
+        this.#host.counters.dropped += dropped;
+        if (lost > 0) {
+          this.position = lost;
+          this.lose("dropped");
+        }
+      }
+    } catch (error) {
+      this.#host.onError(error);
+      return void this.#end("error");
+    }
+    this.#awaitDrain();
+  }
+
+  #awaitDrain(): void {
+    if (this.#draining || this.#ended) return;
+    this.#draining = true;
+    this.#fullSince = Date.now();
+    this.#sink!.onceDrained(this.#onDrained);
+  }
+
+  readonly #onDrained = (): void => {
+    this.#draining = false;
+    this.#fullSince = 0;
+    if (this.#ended) return;
+    const resume = this.#resumeSnapshot;
+    this.#resumeSnapshot = undefined;
+    if (resume !== undefined) return resume();
+    if (!this.live) return this.#host.advance(this);
+    if (this.#gap !== undefined) {
+      this.tellGap(this.position);
+      if (!this.#opened) return; // a snapshot takes the place of what waits
+    }
+    const entries = this.#queue!.take(Math.min(UNDROPPABLE_BYTES, this.#maxBufferedBytes));
+    if (entries.length > 0) this.#write(chunkOf(entries));
+    if (this.#queue!.bytes > 0) this.#awaitDrain();
+  };
+
+  /** @param gone Whether it is the reader that has left: then the sink is told nothing. */
+  async #end(reason: CloseReason, gone = false): Promise<void> {
+    if (this.live && !gone) this.#host.flush(this.group);
+    if (this.#ended) return;
+    this.#ended = true;
+    this.options.signal?.removeEventListener("abort", this.#onAbort);
+    this.#host.remove(this, reason);
+    this.#resumeSnapshot?.();
+    this.#resumeSnapshot = undefined;
+    const sink = this.#sink;
+    if (sink !== undefined && !gone) {
+      if (reason === "timeout") {
+        sink.abort();
+      } else {
+        this.#writeClose(reason);
+        sink.end();
+        if (sink.bufferedBytes > 0) await drainedWithin(sink, CLOSE_MS);
+      }
+    }
+    this.#resolveClosed(reason);
+  }
+
+  #writeClose(reason: CloseReason): void {
+    const { closeEvent = "close" } = this.options;
+    if (closeEvent === false || reason === "left") return;
+    this.#write(textChunk(encodeChecked({ event: closeEvent, data: JSON.stringify({ reason }) })));
+  }
+}
+
+/** Waits until an ended sink has sent what it holds, and ends it for good if that takes too long. */
+async function drainedWithin(sink: Sink, milliseconds: number): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const timer = setTimeout(() => (sink.abort(), resolve()), milliseconds);
+  sink.onceDrained(resolve);
+  await promise;
+  clearTimeout(timer);
+}

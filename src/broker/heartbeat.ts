@@ -1,0 +1,47 @@
+/** Into how many parts an interval is cut, so that ten thousand members do not all beat in one turn. */
+const SLOTS = 8;
+/** The longest delay that timers keep; a longer one would fire at once. */
+const MAX_TIMER_MS = 2 ** 31 - 1;
+
+/** Beats each of its members once an interval: one timer for all, and none while there are no members. */
+export class Heartbeat<T> {
+  readonly #slots: Set<T>[] = Array.from({ length: SLOTS }, () => new Set<T>());
+  readonly #slotOf = new Map<T, Set<T>>();
+  readonly #interval: number;
+  readonly #beat: (members: ReadonlySet<T>) => void;
+  #timer: ReturnType<typeof setInterval> | undefined;
+  #added = 0;
+  #turn = 0;
+
+  /**
+   * @param interval Milliseconds between two beats of a member; `0` and `Infinity` for none.
+   * @param beat Called with the members whose turn it is. Must not throw.
+   */
+  constructor(interval: number, beat: (members: ReadonlySet<T>) => void) {
+    this.#interval = interval;
+    this.#beat = beat;
+  }
+
+  add(member: T): void {
+    if (this.#interval === 0 || this.#interval === Infinity || this.#slotOf.has(member)) return;
+    // In rotation: the first beat may come sooner than an interval, never later
+    const slot = this.#slots[this.#added++ % SLOTS]!;
+    slot.add(member);
+    this.#slotOf.set(member, slot);
+    this.#timer ??= setInterval(this.#tick, Math.min(MAX_TIMER_MS, Math.max(1, this.#interval / SLOTS)));
+  }
+
+  delete(member: T): void {
+    this.#slotOf.get(member)?.delete(member);
+    this.#slotOf.delete(member);
+    if (this.#slotOf.size > 0) return;
+    clearInterval(this.#timer);
+    this.#timer = undefined;
+  }
+
+  readonly #tick = (): void => {
+    this.#turn = (this.#turn + 1) % SLOTS;
+    const slot = this.#slots[this.#turn]!;
+    if (slot.size > 0) this.#beat(slot);
+  };
+}

@@ -1,0 +1,51 @@
+import { checkEvent, checkEventId } from "../wire/event.ts";
+import type { Publication } from "./broker_options.ts";
+import type { NewEvent } from "./replay_store.ts";
+import { checkTopic } from "./topic.ts";
+
+/** The longest event ID, in UTF-8 bytes. */
+const MAX_ID_BYTES = 256;
+
+/**
+ * Refuses what cannot be published; what passes needs no more checks on its way.
+ *
+ * @throws {TypeError | RangeError} If a topic or a field is not valid.
+ */
+export function checkPublication(topics: string | readonly string[], event: Publication): NewEvent {
+  const names = typeof topics === "string" ? [topics] : [...new Set(topics)];
+  if (names.length === 0) throw new TypeError("Cannot publish as topics must hold at least one: got none");
+  for (const name of names) {
+    checkTopic(name);
+    if (name.startsWith("$")) {
+      throw new TypeError(`Cannot publish as topics that begin with $ are the broker's own: got "${name}"`);
+    }
+  }
+  if (typeof event !== "object" || event === null) {
+    throw new TypeError(`Cannot publish as the event must be an object: got ${event === null ? "null" : typeof event}`);
+  }
+  const data = text(event.data);
+  const { event: type, comment, retry } = event;
+  checkEvent({ event: type, comment, retry });
+  return { topics: names, id: ownId(event.id), event: type, data, comment, retry };
+}
+
+function text(data: unknown): string {
+  if (typeof data === "string") return data;
+  if (data === undefined) {
+    throw new TypeError("Cannot publish as data is missing: clients dispatch no event without, an empty string will do");
+  }
+  const json: string | undefined = JSON.stringify(data); // throws a TypeError for cycles and BigInt
+  if (json === undefined) throw new TypeError(`Cannot publish as data must be a JSON value: got ${typeof data}`);
+  return json;
+}
+
+function ownId(given: string | number | undefined): string | undefined {
+  if (given === undefined) return undefined;
+  checkEventId(given);
+  const id = String(given);
+  if (id === "") throw new TypeError("Cannot publish as an own id must not be empty: leave it out for one of the store's");
+  if (id.length * 3 > MAX_ID_BYTES && new TextEncoder().encode(id).length > MAX_ID_BYTES) {
+    throw new TypeError(`Cannot publish as id must be at most ${MAX_ID_BYTES} bytes of UTF-8: got "${id.slice(0, 80)}…"`);
+  }
+  return id;
+}

@@ -1,0 +1,151 @@
+/**
+ * An event on its way into a store. The broker has checked it: what a client
+ * would not read back the same never comes here.
+ */
+export interface NewEvent {
+  /** The topics that it is published to: one at least, each once. */
+  readonly topics: readonly string[];
+  /** The publisher's own ID, if it gave one: not empty, at most 256 bytes of UTF-8. */
+  readonly id?: string | undefined;
+  /** The event type, if the publisher gave one. */
+  readonly event?: string | undefined;
+  /** The payload. */
+  readonly data: string;
+  /** The comment, if the publisher gave one. */
+  readonly comment?: string | undefined;
+  /** The reconnection time to tell clients, in milliseconds, if the publisher gave one. */
+  readonly retry?: number | undefined;
+}
+
+/** An event that a store has. */
+export interface StoredEvent extends NewEvent {
+  /** Its place in the store's one order: a safe integer >= 1, larger than that of every event before it. */
+  readonly position: number;
+  /** The publisher's own ID, or the store's. */
+  readonly id: string;
+  /** When the store took it, in milliseconds since 1970. */
+  readonly time: number;
+}
+
+/** What became of one event of an `append`. */
+export type AppendResult =
+  /** The store has it, or had it already under the same own ID. */
+  | { readonly id: string; readonly error?: undefined }
+  /** The store refused this event, and it alone. */
+  | { readonly id?: undefined; readonly error: Error };
+
+/** Options for {@linkcode ReplayStore.read}. */
+export interface ReadOptions {
+  /** Only events that one of these topics or patterns reaches; without it, all. */
+  readonly topics?: readonly string[] | undefined;
+  /** How many events to return at most: an integer >= 1. */
+  readonly limit: number;
+  /**
+   * Stop once the strings of the events hold this many UTF-16 code units: one
+   * event is returned whatever its length.
+   */
+  readonly maxLength?: number | undefined;
+}
+
+/** What a {@linkcode ReplayStore.read} found. */
+export interface ReadResult {
+  /** The events, in order. */
+  readonly events: readonly StoredEvent[];
+  /**
+   * How far was looked: every retained event up to here, that the topics reach,
+   * is in `events`. Reading goes on after this position. Larger than the
+   * position asked for unless that is the newest.
+   */
+  readonly position: number;
+  /** The newest position that retention had removed when reading; 0 if none. Nothing after it is missing. */
+  readonly removed: number;
+}
+
+/** Where to begin, for {@linkcode ReplayStore.seek}. */
+export type SeekTarget =
+  /** Before the last so many events that the topics reach: an integer >= 1. */
+  | { readonly last: number; readonly topics: readonly string[] }
+  /** Before the first event that the store took at this time or later, in milliseconds since 1970. */
+  | { readonly since: number };
+
+/** What {@linkcode ReplayStore.tail} calls. */
+export interface TailHandlers {
+  /** New events, in order, each once, none left out. Must not be called from within itself. */
+  onEvents(events: readonly StoredEvent[]): void;
+  /** Something failed that the store lives through: it goes on, or tries again. */
+  onError(error: unknown): void;
+  /** The engine has lost events: what follows comes after this position, and some before it may be gone for good. */
+  onLost(position: number): void;
+}
+
+/** A tail that runs. */
+export interface Tail {
+  /** The newest position when it began: it hands over everything after. */
+  readonly position: number;
+  /** Stops it; no handler is called afterwards. */
+  close(): Promise<void>;
+}
+
+/**
+ * Keeps events, in one order, and hands over what is new. A broker stands on
+ * one; several brokers, of several processes, may share one. Write your own by
+ * keeping these promises; `tests/suites/replay_store_suite.ts` checks each.
+ *
+ * - **Order.** Each event gets a position, a safe integer >= 1, larger than all
+ *   before. Reading and every tail show the same events in that order.
+ * - **Once.** Of two events with the same own ID the second is not stored while
+ *   the first is retained, and resolves to the same ID.
+ * - **Retention** removes the oldest first, and remembers for `removed` what it
+ *   removed: a gap is never hidden.
+ * - **Failure.** A rejected call has changed nothing, unless it is an `SseError`
+ *   with code `publish-uncertain`. Every call ends, and a lost connection is
+ *   regained by the store: its tail goes on where it was, or calls `onLost`.
+ *
+ * @example The shape of a store
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { MemoryReplayStore, type ReplayStore } from "@freshet/sse";
+ *
+ * const store: ReplayStore = new MemoryReplayStore();
+ * const [result] = await store.append([{ topics: ["pets/dogs"], data: "woof" }]);
+ * assertEquals(await store.locate(result!.id!), 1);
+ * const { events } = await store.read(0, { topics: ["pets/**"], limit: 10 });
+ * assertEquals(events.map((event) => event.data), ["woof"]);
+ * await store.close();
+ * ```
+ */
+export interface ReplayStore {
+  /**
+   * Stores events, in the order given and next to nothing else's order. Calls
+   * may overlap; their order is that of the calls.
+   *
+   * @returns What became of each, in the same order.
+   */
+  append(events: readonly NewEvent[]): Promise<readonly AppendResult[]>;
+  /**
+   * Reads retained events after a position.
+   *
+   * @param after A position, 0 for the beginning.
+   */
+  read(after: number, options: ReadOptions): Promise<ReadResult>;
+  /** Hands over every event that is stored from now on, by whomever. */
+  tail(handlers: TailHandlers): Promise<Tail>;
+  /** The ID of any position, 0 and those between events included: what `locate` finds again. At most 256 bytes. */
+  idAt(position: number): string;
+  /**
+   * The position that an ID stands for, the store's own or a publisher's.
+   *
+   * @returns `undefined` if it stands for none here: never given out, forgotten by a restart, or removed with its event.
+   */
+  locate(id: string): Promise<number | undefined>;
+  /** The position to begin after. */
+  seek(target: SeekTarget): Promise<number>;
+  /**
+   * The newest position that retention has removed among those that the topics
+   * reach; 0 if none. A store that does not know by topic answers with the
+   * newest removed of all: too late is allowed, too early is not.
+   */
+  removed(topics: readonly string[]): Promise<number>;
+  /** Ends every tail and lets go of what the store opened itself. May be called again. */
+  close(): Promise<void>;
+}

@@ -1,0 +1,135 @@
+import type { EventFields } from "../wire/event.ts";
+import type { Delivery } from "./entry.ts";
+import type { LeaveHandler, Sink } from "./sink.ts";
+
+/**
+ * Why a subscriber ended: `"left"` (nobody reads any more), `"drain"` (the
+ * broker closes), `"overflow"` (its budget was full and `whenFull` is
+ * `"close"`), `"timeout"` (its budget was full for longer than `writeTimeout`),
+ * `"error"` (its snapshot, filter or key function failed, or the store),
+ * `"kicked"`, `"expired"`, or what `close()` was called with.
+ */
+export type CloseReason = "left" | "drain" | "overflow" | "timeout" | "error" | "kicked" | "expired" | (string & {});
+
+/**
+ * Why events are missing: `"unknown"` (the last event ID stands for no position
+ * here), `"expired"` (retention removed some of what followed it), `"dropped"`
+ * (the subscriber's budget was full), `"lost"` (the store's engine lost them).
+ */
+export type GapReason = "unknown" | "expired" | "dropped" | "lost";
+
+/** What a `gap` event's data says, as JSON. */
+export interface Gap {
+  /** Why events are missing. */
+  readonly reason: GapReason;
+  /** The last event ID that was asked for; `null` if none was. */
+  readonly requested: string | null;
+  /** The ID of the position at which the stream goes on. */
+  readonly resumed: string;
+}
+
+/** Options for {@linkcode Broker.subscribe}. */
+export interface SubscribeOptions {
+  /**
+   * The last event ID that the subscriber has. What follows it comes first;
+   * if that is not known, a `gap` event and then all that is retained.
+   */
+  readonly lastEventId?: string | undefined;
+  /**
+   * Where a subscriber without a last event ID begins: at the newest event, at
+   * the oldest retained, before the last so many that its topics reach (a safe
+   * integer >= 1), or before the first since a date (or milliseconds since 1970).
+   *
+   * @default {"tail"}
+   */
+  readonly start?: "tail" | "all" | { readonly last: number } | { readonly since: Date | number } | undefined;
+  /**
+   * Bytes held for a subscriber that reads more slowly than others publish. One
+   * event that is larger is held alone.
+   *
+   * @default {1_048_576}
+   */
+  readonly maxBufferedBytes?: number | undefined;
+  /**
+   * What a full buffer does to the next event: `"replay"` reads it later from
+   * the window or the store, `"close"` ends the subscriber, which may return by
+   * its last event ID; `"drop-oldest"` makes room and tells by a `gap` event;
+   * `"conflate"` keeps only the newest of each key, and then does the same.
+   *
+   * @default {"replay"}
+   */
+  readonly overflow?: "replay" | "close" | "drop-oldest" | "conflate" | undefined;
+  /**
+   * What `"conflate"` keeps the newest of.
+   *
+   * @default the event's first topic
+   */
+  readonly key?: ((delivery: Delivery) => string) | undefined;
+  /** Leaves out events for which it returns `false`. One that throws ends the subscriber with `"error"`. */
+  readonly filter?: ((delivery: Delivery) => boolean) | undefined;
+  /**
+   * Gives the present state as events without IDs, sent after the subscriber's
+   * place in the log is fixed and before what follows it: when it begins without a last event
+   * ID, and after a gap, which then resumes at the newest event. The client
+   * takes its new place only when the whole snapshot was sent, so one that is
+   * cut off on the way gets it again.
+   */
+  readonly snapshot?:
+    | ((why: "start" | "gap") => Iterable<EventFields> | AsyncIterable<EventFields> | Promise<Iterable<EventFields>>)
+    | undefined;
+  /**
+   * Whether the stream opens with `id: <position>` and a blank line, and its
+   * heartbeats are the same: a client that has received nothing resumes exactly.
+   * `false` sends comments, for clients that wrongly dispatch such blocks.
+   *
+   * @default {true}
+   */
+  readonly checkpoints?: boolean | undefined;
+  /**
+   * The event type that tells of missing events, `false` for none.
+   *
+   * @default {"gap"}
+   */
+  readonly gapEvent?: string | false | undefined;
+  /**
+   * The event type that tells why a stream was ended, `false` for none.
+   *
+   * @default {"close"}
+   */
+  readonly closeEvent?: string | false | undefined;
+  /** The reconnection time to tell the client first, in milliseconds: a safe integer >= 0. */
+  readonly retry?: number | undefined;
+  /** Ends the subscriber, with the reason `"left"`. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+/**
+ * One subscriber of a broker: a place in the log. Read it in one way, once: as
+ * an async iterable of deliveries, as a stream of bytes, or through a sink of
+ * an adapter. Until then nothing is held for it; the log holds its events.
+ */
+export interface Subscriber extends AsyncIterable<Delivery>, AsyncDisposable {
+  /** The topics and patterns that it subscribes to, each once, sorted. */
+  readonly topics: readonly string[];
+  /** The event stream as bytes: the body of a response. Cancelling it ends the subscriber. */
+  readonly readable: ReadableStream<Uint8Array>;
+  /** Why it ended, once it has. Never rejects. */
+  readonly closed: Promise<CloseReason>;
+  /** Its deliveries. Leaving the loop ends the subscriber. */
+  [Symbol.asyncIterator](): AsyncIterableIterator<Delivery, undefined>;
+  /**
+   * Sends its bytes to a sink. For adapters.
+   *
+   * @param open Makes the sink; it is given what the sink calls when nobody reads any more.
+   * @throws {TypeError} If it is being read already.
+   */
+  attach(open: (leave: LeaveHandler) => Sink): void;
+  /**
+   * Ends it. A stream of bytes is told why by a `close` event, if it takes it
+   * within a second. May be called again.
+   *
+   * @param reason Why. @default {"kicked"}
+   * @returns When nothing is left of it.
+   */
+  close(reason?: CloseReason): Promise<void>;
+}
