@@ -29,3 +29,8 @@ export type {
 } from "./src/broker/replay_store.ts";
 export type { LeaveHandler, Sink } from "./src/broker/sink.ts";
 export type { CloseReason, Gap, GapReason, SubscribeOptions, Subscriber } from "./src/broker/subscriber.ts";
+export { subscriberOf } from "./src/server/carried.ts";
+export type { CorsOptions } from "./src/server/cors.ts";
+export { eventStream, type EventStreamOptions, type EventWriter } from "./src/server/event_stream.ts";
+export { createHandler, type HandlerInfo, type HandlerOptions } from "./src/server/handler.ts";
+export { lastEventIdOf } from "./src/server/last_event_id.ts";

@@ -1,6 +1,6 @@
 /** The encoder as a stream, beside the standard library's. */
 import { ServerSentEventStream } from "@std/http/server-sent-event-stream";
-import { type EventFields, EventEncoderStream } from "../mod.ts";
+import { EventEncoderStream, type EventFields } from "../mod.ts";
 import { compare, report, type Result } from "./support/compare.ts";
 
 const EVENTS = 2_000;

@@ -149,7 +149,9 @@ export class Broker implements AsyncDisposable {
     if (this.#closing !== undefined) throw closed("subscribe");
     const names = typeof topics === "string" ? [topics] : topics;
     if (!Array.isArray(names) || names.length === 0) {
-      throw new TypeError(`Cannot subscribe as topics must be a string or a list of at least one: got ${typeof topics}`);
+      throw new TypeError(
+        `Cannot subscribe as topics must be a string or a list of at least one: got ${typeof topics}`,
+      );
     }
     for (const name of names) checkPattern(name);
     checkSubscribeOptions(options);

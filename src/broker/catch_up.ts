@@ -137,7 +137,10 @@ export class CatchUp {
     const topics = namedTopics(cursors);
     const result = await store.read(from, { topics, limit: STEP_EVENTS, maxLength: STEP_LENGTH });
     if (result.position <= from && from < window.head) {
-      throw new SseError("backend-failed", `Cannot read on as the store ends at ${from}: got events up to ${window.head}`);
+      throw new SseError(
+        "backend-failed",
+        `Cannot read on as the store ends at ${from}: got events up to ${window.head}`,
+      );
     }
     // Below `removed` something is gone: whose topics it had decides for whom that is a gap
     const removedOf = new Map<Group, number>();

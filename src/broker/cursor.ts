@@ -53,7 +53,8 @@ export class Cursor implements Subscriber {
   readonly #maxBufferedBytes: number;
   readonly #queue: OverflowQueue | undefined;
   readonly #resolveClosed: (reason: CloseReason) => void;
-  readonly #readable: ReadableStream<Uint8Array>;
+  /** Made when it is asked for, and let go when an adapter brings its own sink. */
+  #readable: ReadableStream<Uint8Array> | undefined;
   #sink: Sink | undefined;
   #ended = false;
   #opened = false;
@@ -72,16 +73,17 @@ export class Cursor implements Subscriber {
     this.#maxBufferedBytes = options.maxBufferedBytes ?? 1_048_576;
     const { overflow } = options;
     if (overflow === "drop-oldest") this.#queue = new OverflowQueue();
-    if (overflow === "conflate") this.#queue = new OverflowQueue(options.key ?? ((delivery) => delivery.topics[0] ?? ""));
+    if (overflow === "conflate") {
+      this.#queue = new OverflowQueue(options.key ?? ((delivery) => delivery.topics[0] ?? ""));
+    }
     const { promise, resolve } = Promise.withResolvers<CloseReason>();
     this.closed = promise;
     this.#resolveClosed = resolve;
-    this.#readable = readableSink((open) => this.attach(open));
     options.signal?.addEventListener("abort", this.#onAbort, { once: true });
   }
 
   get readable(): ReadableStream<Uint8Array> {
-    return this.#readable;
+    return this.#readable ??= readableSink((open) => this.attach(open));
   }
 
   [Symbol.asyncIterator](): AsyncIterableIterator<Delivery, undefined> {
@@ -106,6 +108,7 @@ export class Cursor implements Subscriber {
   attach(open: (leave: LeaveHandler) => Sink): void {
     if (this.#sink !== undefined) throw new TypeError("Cannot read subscriber as it is being read already");
     const sink = this.#sink = open(() => void this.#end("left", true));
+    this.#readable = undefined;
     if (this.#ended) return sink.end();
     if (sink.schedule !== undefined) this.#host.adopt((callback) => sink.schedule!(callback));
     const { retry } = this.options;

@@ -31,6 +31,11 @@ export class Heartbeat<T> {
     this.#timer ??= setInterval(this.#tick, Math.min(MAX_TIMER_MS, Math.max(1, this.#interval / SLOTS)));
   }
 
+  /** Removes all members. */
+  clear(): void {
+    for (const member of this.#slotOf.keys()) this.delete(member);
+  }
+
   delete(member: T): void {
     this.#slotOf.get(member)?.delete(member);
     this.#slotOf.delete(member);

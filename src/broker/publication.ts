@@ -32,7 +32,9 @@ export function checkPublication(topics: string | readonly string[], event: Publ
 function text(data: unknown): string {
   if (typeof data === "string") return data;
   if (data === undefined) {
-    throw new TypeError("Cannot publish as data is missing: clients dispatch no event without, an empty string will do");
+    throw new TypeError(
+      "Cannot publish as data is missing: clients dispatch no event without, an empty string will do",
+    );
   }
   const json: string | undefined = JSON.stringify(data); // throws a TypeError for cycles and BigInt
   if (json === undefined) throw new TypeError(`Cannot publish as data must be a JSON value: got ${typeof data}`);
@@ -43,9 +45,13 @@ function ownId(given: string | number | undefined): string | undefined {
   if (given === undefined) return undefined;
   checkEventId(given);
   const id = String(given);
-  if (id === "") throw new TypeError("Cannot publish as an own id must not be empty: leave it out for one of the store's");
+  if (id === "") {
+    throw new TypeError("Cannot publish as an own id must not be empty: leave it out for one of the store's");
+  }
   if (id.length * 3 > MAX_ID_BYTES && new TextEncoder().encode(id).length > MAX_ID_BYTES) {
-    throw new TypeError(`Cannot publish as id must be at most ${MAX_ID_BYTES} bytes of UTF-8: got "${id.slice(0, 80)}…"`);
+    throw new TypeError(
+      `Cannot publish as id must be at most ${MAX_ID_BYTES} bytes of UTF-8: got "${id.slice(0, 80)}…"`,
+    );
   }
   return id;
 }

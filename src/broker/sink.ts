@@ -33,10 +33,11 @@ export function readableSink(attach: (open: (leave: LeaveHandler) => Sink) => vo
   let sink: StreamSink | undefined;
   return new ReadableStream<Uint8Array>(
     {
-      // With a high water mark of 0 a pull means: the queue is empty and somebody waits
+      // With a high water mark of 0 a pull means: the queue is empty and somebody waits. There is no other pull until
+      // the promise resolves: none for each chunk that is read
       pull(controller) {
         if (sink === undefined) attach((leave) => sink = new StreamSink(controller, leave));
-        else sink.pulled();
+        return sink!.pulled();
       },
       cancel() {
         if (sink === undefined) attach((leave) => (queueMicrotask(leave), NOBODY));
@@ -51,6 +52,7 @@ class StreamSink implements Sink {
   readonly #controller: ReadableStreamDefaultController<Uint8Array>;
   readonly leave: LeaveHandler;
   #drained: (() => void) | undefined;
+  #pullAgain = (): void => {};
 
   constructor(controller: ReadableStreamDefaultController<Uint8Array>, leave: LeaveHandler) {
     this.#controller = controller;
@@ -66,14 +68,17 @@ class StreamSink implements Sink {
   }
 
   onceDrained(callback: () => void): void {
-    if (this.bufferedBytes === 0) queueMicrotask(callback);
-    else this.#drained = callback;
+    if (this.bufferedBytes === 0) return queueMicrotask(callback);
+    this.#drained = callback;
+    this.#pullAgain();
   }
 
-  pulled(): void {
+  pulled(): Promise<void> {
+    const pulling = new Promise<void>((resolve) => this.#pullAgain = resolve);
     const callback = this.#drained;
     this.#drained = undefined;
     callback?.();
+    return pulling;
   }
 
   end(): void {

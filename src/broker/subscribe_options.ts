@@ -19,7 +19,9 @@ export function checkSubscribeOptions(options: SubscribeOptions): void {
   if (!OVERFLOWS.includes(overflow)) {
     throw refused("overflow", `"replay", "close", "drop-oldest" or "conflate"`, JSON.stringify(overflow));
   }
-  if (key !== undefined && overflow !== "conflate") throw refused("key", `left out unless overflow is "conflate"`, overflow);
+  if (key !== undefined && overflow !== "conflate") {
+    throw refused("key", `left out unless overflow is "conflate"`, overflow);
+  }
   if (retry !== undefined) checkRetry(retry);
   for (const type of [gapEvent, closeEvent]) if (typeof type === "string") checkEventType(type);
   checkStart(start);

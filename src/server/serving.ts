@@ -1,0 +1,73 @@
+import type { Subscriber } from "../broker/subscriber.ts";
+import { subscriberOf } from "./carried.ts";
+import type { ServeHandler, ServeInfo, ServeOptions, Server } from "./serve_options.ts";
+
+/** What all adapters do alike: answer for a handler that throws, know their open streams, end them when closing. */
+export class Serving {
+  readonly #handler: ServeHandler;
+  readonly #options: ServeOptions;
+  readonly #open = new Set<Subscriber>();
+
+  constructor(handler: ServeHandler, options: ServeOptions) {
+    this.#handler = handler;
+    this.#options = options;
+  }
+
+  /** The handler's response, or that of `onError`. Never rejects. */
+  async respond(request: Request, info: ServeInfo): Promise<Response> {
+    try {
+      const response = await this.#handler(request, info);
+      if (!(response instanceof Response)) {
+        throw new TypeError(`Cannot answer as the handler must return a Response: got ${typeof response}`);
+      }
+      const subscriber = subscriberOf(response);
+      if (subscriber !== undefined) {
+        this.#open.add(subscriber);
+        void subscriber.closed.then(() => this.#open.delete(subscriber));
+      }
+      return response;
+    } catch (error) {
+      return this.failed(error);
+    }
+  }
+
+  /** The answer to an error. */
+  failed(error: unknown): Response {
+    const { onError } = this.#options;
+    if (onError === undefined) console.error(error);
+    return onError?.(error) ?? new Response("Internal Server Error", { status: 500 });
+  }
+
+  /**
+   * The server that users see.
+   *
+   * @param url Where it listens.
+   * @param stop Stops accepting; resolves when nothing is under way.
+   * @param cut Ends at once what is under way.
+   */
+  server(url: string, stop: () => Promise<unknown>, cut: () => unknown): Server {
+    const { signal, closeTimeout = 2_000 } = this.#options;
+    let closing: Promise<void> | undefined;
+    const close = async (): Promise<void> => {
+      signal?.removeEventListener("abort", abort);
+      const stopped = stop();
+      await Promise.all(Array.from(this.#open, (subscriber) => subscriber.close("drain")));
+      const { promise, resolve } = Promise.withResolvers<void>();
+      const timer = setTimeout(resolve, closeTimeout);
+      await Promise.race([stopped, promise]);
+      clearTimeout(timer);
+      await cut();
+      await stopped;
+    };
+    const closeOnce = (): Promise<void> => closing ??= close();
+    const abort = (): void => void closeOnce().catch((error) => this.failed(error));
+    if (signal?.aborted) abort();
+    else signal?.addEventListener("abort", abort, { once: true });
+    return { url, close: closeOnce, [Symbol.asyncDispose]: closeOnce };
+  }
+}
+
+/** The address as part of a URL. */
+export function urlOf(hostname: string, port: number, tls: unknown): string {
+  return `${tls === undefined ? "http" : "https"}://${hostname.includes(":") ? `[${hostname}]` : hostname}:${port}/`;
+}
