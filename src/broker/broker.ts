@@ -161,7 +161,8 @@ export class Broker implements AsyncDisposable {
     this.#cursors.add(cursor);
     this.#heartbeat.add(cursor);
     this.#call(() => this.#options.onSubscribe?.(cursor));
-    void this.#begin(cursor);
+    if (options.signal?.aborted) void cursor.close("left");
+    else void this.#begin(cursor);
     return cursor;
   }
 

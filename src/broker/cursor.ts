@@ -6,7 +6,7 @@ import { OverflowQueue } from "./overflow_queue.ts";
 import { DeliverySink, type LeaveHandler, readableSink, type Sink } from "./sink.ts";
 import type { CloseReason, Gap, GapReason, SubscribeOptions, Subscriber } from "./subscriber.ts";
 
-/** What a sink may hold of a subscriber whose events can still be dropped: what is in it cannot. */
+/** What a sink may hold of a subscriber whose events can be dropped, and no more than half its budget: what is in it cannot. */
 const UNDROPPABLE_BYTES = 65_536;
 /** How long a stream that we end may take to send what it holds. */
 const CLOSE_MS = 1_000;
@@ -58,11 +58,13 @@ export class Cursor implements Subscriber {
   #sink: Sink | undefined;
   #ended = false;
   #opened = false;
+  #greeted = false;
   /** A gap to be told of before the next event. */
   #gap: { readonly reason: GapReason; readonly requested: string | null } | undefined;
   /** Since when its budget is full, in milliseconds since 1970; 0 if it is not. */
   #fullSince = 0;
   #draining = false;
+  #onEndDrained: (() => void) | undefined;
   #resumeSnapshot: (() => void) | undefined;
 
   constructor(host: CursorHost, group: Group, options: SubscribeOptions) {
@@ -137,17 +139,16 @@ export class Cursor implements Subscriber {
   push(chunk: Chunk): void {
     const own = this.#own(chunk);
     if (own === undefined) return;
-    const sink = this.#sink!;
-    const held = sink.bufferedBytes;
-    const size = own.bytes.length;
+    const held = this.#sink!.bufferedBytes;
+    const total = held + own.bytes.length;
+    const alone = held === 0 && own.entries.length === 1; // an event that is too large is held alone
     if (this.#queue !== undefined) {
-      const room = Math.min(UNDROPPABLE_BYTES, this.#maxBufferedBytes);
-      if (this.#queue.bytes > 0 || (held > 0 && held + size > room)) this.#enqueue(own.entries, held);
-      else this.#write(own);
-    } else if (held > 0 && held + size > this.#maxBufferedBytes) {
-      this.#overflow(own.entries[0]!.position - 1);
-    } else {
+      if (this.#queue.bytes === 0 && (alone || total <= this.#undroppableBytes)) this.#write(own);
+      else this.#enqueue(own.entries, held);
+    } else if (alone || total <= this.#maxBufferedBytes) {
       this.#write(own);
+    } else {
+      this.#overflow(own.entries[0]!.position - 1);
     }
   }
 
@@ -220,7 +221,6 @@ export class Cursor implements Subscriber {
 
   /** Both its sink and its place are there. */
   #open(): void {
-    if (this.options.signal?.aborted) return void this.#end("left");
     if (this.#gap?.reason === "unknown" && this.options.snapshot !== undefined) {
       this.#opened = true;
       return this.tellGap(0);
@@ -279,7 +279,7 @@ export class Cursor implements Subscriber {
   }
 
   #writeCheckpoint(): void {
-    if (this.options.checkpoints === false) return this.#write(COMMENT);
+    if (this.options.checkpoints === false) return this.#greeted ? undefined : this.#write(COMMENT);
     this.#write(textChunk(encodeChecked({ id: this.#host.idAt(this.position) })));
   }
 
@@ -316,6 +316,7 @@ export class Cursor implements Subscriber {
   }
 
   #write(chunk: Chunk): void {
+    this.#greeted = true;
     const { counters } = this.#host;
     counters.delivered += chunk.entries.length;
     counters.bytes += chunk.bytes.length;
@@ -350,6 +351,10 @@ export class Cursor implements Subscriber {
     this.#queue?.clear();
   }
 
+  get #undroppableBytes(): number {
+    return Math.min(UNDROPPABLE_BYTES, this.#maxBufferedBytes / 2);
+  }
+
   #enqueue(entries: readonly Entry[], held: number): void {
     try {
       for (const entry of entries) {
@@ -377,7 +382,7 @@ export class Cursor implements Subscriber {
   readonly #onDrained = (): void => {
     this.#draining = false;
     this.#fullSince = 0;
-    if (this.#ended) return;
+    if (this.#ended) return this.#onEndDrained?.();
     const resume = this.#resumeSnapshot;
     this.#resumeSnapshot = undefined;
     if (resume !== undefined) return resume();
@@ -386,7 +391,7 @@ export class Cursor implements Subscriber {
       this.tellGap(this.position);
       if (!this.#opened) return; // a snapshot takes the place of what waits
     }
-    const entries = this.#queue!.take(Math.min(UNDROPPABLE_BYTES, this.#maxBufferedBytes));
+    const entries = this.#queue!.take(this.#undroppableBytes);
     if (entries.length > 0) this.#write(chunkOf(entries));
     if (this.#queue!.bytes > 0) this.#awaitDrain();
   };
@@ -407,10 +412,20 @@ export class Cursor implements Subscriber {
       } else {
         this.#writeClose(reason);
         sink.end();
-        if (sink.bufferedBytes > 0) await drainedWithin(sink, CLOSE_MS);
+        if (sink.bufferedBytes > 0) await this.#drainToEnd(sink);
       }
     }
     this.#resolveClosed(reason);
+  }
+
+  /** Waits until an ended sink has sent what it holds, and ends it for good if that takes too long. */
+  async #drainToEnd(sink: Sink): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const timer = setTimeout(() => (sink.abort(), resolve()), CLOSE_MS);
+    this.#onEndDrained = resolve;
+    if (!this.#draining) sink.onceDrained(this.#onDrained);
+    await promise;
+    clearTimeout(timer);
   }
 
   #writeClose(reason: CloseReason): void {
@@ -418,13 +433,4 @@ export class Cursor implements Subscriber {
     if (closeEvent === false || reason === "left") return;
     this.#write(textChunk(encodeChecked({ event: closeEvent, data: JSON.stringify({ reason }) })));
   }
-}
-
-/** Waits until an ended sink has sent what it holds, and ends it for good if that takes too long. */
-async function drainedWithin(sink: Sink, milliseconds: number): Promise<void> {
-  const { promise, resolve } = Promise.withResolvers<void>();
-  const timer = setTimeout(() => (sink.abort(), resolve()), milliseconds);
-  sink.onceDrained(resolve);
-  await promise;
-  clearTimeout(timer);
 }

@@ -101,8 +101,9 @@ export class DeliverySink implements Sink {
   #drained: (() => void) | undefined;
   #ended = false;
 
+  /** None once it has ended: what waits is the loop's, however late it comes for it. */
   get bufferedBytes(): number {
-    return this.#bytes;
+    return this.#ended ? 0 : this.#bytes;
   }
 
   write({ entries, bytes }: Chunk): void {

@@ -52,12 +52,9 @@ export class Serving {
       signal?.removeEventListener("abort", abort);
       const stopped = stop();
       await Promise.all(Array.from(this.#open, (subscriber) => subscriber.close("drain")));
-      const { promise, resolve } = Promise.withResolvers<void>();
-      const timer = setTimeout(resolve, closeTimeout);
-      await Promise.race([stopped, promise]);
-      clearTimeout(timer);
-      await cut();
+      const timer = setTimeout(cut, closeTimeout);
       await stopped;
+      clearTimeout(timer);
     };
     const closeOnce = (): Promise<void> => closing ??= close();
     const abort = (): void => void closeOnce().catch((error) => this.failed(error));

@@ -1,0 +1,212 @@
+import { assert, assertEquals, assertGreater, assertNotEquals } from "@std/assert";
+import { describe, it } from "node:test";
+import type { NewEvent, ReplayStore, StoredEvent, TailHandlers } from "../../mod.ts";
+
+/** What a store is opened with, for the suite. */
+export interface StoreLimits {
+  readonly maxEvents?: number;
+}
+
+const event = (topic: string, data: string, more: Partial<NewEvent> = {}): NewEvent => ({
+  topics: [topic],
+  data,
+  ...more,
+});
+
+function collector(): TailHandlers & { readonly events: StoredEvent[]; until(count: number): Promise<void> } {
+  const events: StoredEvent[] = [];
+  let wake = (): void => {};
+  return {
+    events,
+    onEvents(more) {
+      events.push(...more);
+      wake();
+    },
+    onError(error) {
+      throw error;
+    },
+    onLost(position) {
+      throw new Error(`lost until ${position}`);
+    },
+    async until(count) {
+      while (events.length < count) await new Promise<void>((resolve) => wake = resolve);
+    },
+  };
+}
+
+/** What every replay store promises: `ReplayStore`'s documentation, line by line. */
+export function replayStoreSuite(name: string, open: (limits: StoreLimits) => Promise<ReplayStore>): void {
+  const test = (says: string, limits: StoreLimits, run: (store: ReplayStore) => Promise<void>): void => {
+    it(says, { timeout: 60_000 }, async () => {
+      const store = await open(limits);
+      try {
+        await run(store);
+      } finally {
+        await store.close();
+      }
+    });
+  };
+
+  describe(`${name}: the promises of ReplayStore`, () => {
+    test("positions grow, and reading shows the same order", {}, async (store) => {
+      const results = await Promise.all([
+        store.append([event("a", "1"), event("b", "2")]),
+        store.append([event("a", "3")]),
+      ]);
+      const ids = results.flat().map(({ id }) => id!);
+      const { events, position } = await store.read(0, { limit: 10 });
+      assertEquals(events.map(({ data, id }) => [data, id]), [["1", ids[0]!], ["2", ids[1]!], ["3", ids[2]!]]);
+      for (let i = 1; i < events.length; i++) assertGreater(events[i]!.position, events[i - 1]!.position);
+      assert(events.every((event) => Number.isSafeInteger(event.position) && event.position >= 1));
+      assertEquals(position, events.at(-1)!.position);
+    });
+
+    test("an event is read back as it was given", {}, async (store) => {
+      const given: NewEvent[] = [
+        { topics: ["a", "ü/🌍"], data: "é\u{10ffff}\0\n", event: "t", comment: "c", retry: 7, id: "own" },
+        { topics: ["a"], data: "" },
+      ];
+      const before = Date.now();
+      await store.append(given);
+      const { events } = await store.read(0, { limit: 10 });
+      events.forEach(({ topics, data, event, comment, retry }, i) => {
+        const { topics: t, data: d, event: e, comment: c, retry: r } = given[i]!;
+        assertEquals([topics, data, event, comment, retry], [t, d, e, c, r]);
+      });
+      assertEquals(events[0]!.id, "own");
+      assert(events.every(({ time }) => time >= before - 1_000 && time <= Date.now() + 1_000));
+    });
+
+    test("reading is bounded, by topics and patterns, and says how far it looked", {}, async (store) => {
+      await store.append(Array.from({ length: 100 }, (_, i) => event(i % 10 === 0 ? "a/b" : "x", String(i))));
+      const first = await store.read(0, { topics: ["a/*"], limit: 3 });
+      assertEquals(first.events.map(({ data }) => data), ["0", "10", "20"]);
+      const rest = await store.read(first.position, { topics: ["a/**"], limit: 100 });
+      assertEquals(rest.events.map(({ data }) => data), ["30", "40", "50", "60", "70", "80", "90"]);
+      const { position } = await store.read(0, { limit: 1_000 });
+      let at = 0;
+      while (at < position) { // nothing matches, and yet it gets to the end
+        const { events, position: next } = await store.read(at, { topics: ["none"], limit: 7 });
+        assertEquals(events.length, 0);
+        assertGreater(next, at);
+        at = next;
+      }
+      const large = await store.read(0, { limit: 100, maxLength: 1 });
+      assertGreater(large.events.length, 0);
+    });
+
+    test("a tail hands over every event once, in order, from its beginning on", {}, async (store) => {
+      await store.append([event("a", "before")]);
+      const seen = collector();
+      const tail = await store.tail(seen);
+      assertEquals((await store.read(0, { limit: 10 })).position, tail.position);
+      await Promise.all(Array.from({ length: 50 }, (_, i) => store.append([event("a", String(i))])));
+      await seen.until(50);
+      assertEquals(seen.events.map(({ data }) => data), Array.from({ length: 50 }, (_, i) => String(i)));
+      assertEquals((await store.read(tail.position, { limit: 100 })).events, seen.events);
+      await tail.close();
+      await store.append([event("a", "after")]);
+      assertEquals(seen.events.length, 50);
+    });
+
+    test("several tails see the same", {}, async (store) => {
+      const [one, two] = [collector(), collector()];
+      await store.tail(one);
+      await store.append([event("a", "1")]);
+      await store.tail(two);
+      await store.append([event("a", "2")]);
+      await Promise.all([one.until(2), two.until(1)]);
+      assertEquals(one.events.slice(1), two.events);
+    });
+
+    test("an ID can be made and located for every position, an empty log included", {}, async (store) => {
+      const start = (await store.tail(collector())).position;
+      assertEquals(await store.locate(store.idAt(start)), start);
+      const [{ id }] = await store.append([event("a", "1"), event("a", "2")]) as [{ id: string }];
+      const [first] = (await store.read(0, { limit: 1 })).events;
+      assertEquals(await store.locate(id), first!.position);
+      assertEquals(await store.locate(store.idAt(first!.position)), first!.position);
+      assert(new TextEncoder().encode(store.idAt(Number.MAX_SAFE_INTEGER)).length <= 256);
+    });
+
+    test("an ID that is not its own stands for nothing", {}, async (store) => {
+      await store.append([event("a", "1")]);
+      const other = await open({});
+      for (
+        const id of [
+          other.idAt(1),
+          store.idAt(1_000_000),
+          "x",
+          "1",
+          "",
+          store.idAt(1) + "0",
+          "~",
+          "\u0000",
+          "é".repeat(99),
+        ]
+      ) {
+        assertEquals(await store.locate(id), undefined, id);
+      }
+      await other.close();
+    });
+
+    test("an own ID is kept once while it is retained", {}, async (store) => {
+      const seen = collector();
+      await store.tail(seen);
+      const results = await store.append([event("a", "1", { id: "x" }), event("a", "2", { id: "x" }), event("a", "3")]);
+      assertEquals([results[0]!.id, results[1]!.id], ["x", "x"]);
+      assertEquals((await store.append([event("b", "4", { id: "x" })]))[0]!.id, "x");
+      await store.append([event("a", "5")]);
+      await seen.until(3);
+      assertEquals(seen.events.map(({ data }) => data), ["1", "3", "5"]);
+      assertEquals(await store.locate("x"), seen.events[0]!.position);
+    });
+
+    test("an own ID of the store's form is refused, and it alone", {}, async (store) => {
+      const results = await store.append([event("a", "1", { id: store.idAt(1) }), event("a", "2")]);
+      assertEquals((results[0]!.error as { code?: string }).code, "id-taken");
+      assertNotEquals(results[1]!.id, undefined);
+      assertEquals((await store.read(0, { limit: 10 })).events.map(({ data }) => data), ["2"]);
+    });
+
+    test("seeking finds the last events of topics, and a time", {}, async (store) => {
+      await store.append(Array.from({ length: 20 }, (_, i) => event(i % 2 === 0 ? "even" : "odd", String(i))));
+      const from = async (position: number, topics?: string[]): Promise<string[]> =>
+        (await store.read(position, { topics, limit: 100 })).events.map(({ data }) => data);
+      assertEquals(await from(await store.seek({ last: 3, topics: ["odd"] }), ["odd"]), ["15", "17", "19"]);
+      assertEquals((await from(await store.seek({ last: 999, topics: ["odd"] }), ["odd"])).length, 10);
+      assertEquals((await from(await store.seek({ since: 0 }))).length, 20);
+      assertEquals((await from(await store.seek({ since: Date.now() + 60_000 }))).length, 0);
+    });
+
+    test("retention removes the oldest and remembers for whom", { maxEvents: 10 }, async (store) => {
+      await store.append([event("quiet", "q"), event("gone", "g", { id: "own" })]);
+      const quiet = (await store.read(0, { limit: 1 })).events[0]!.position;
+      for (let i = 0; i < 30; i++) await store.append([event("busy", String(i))]);
+      const { events, removed } = await store.read(0, { limit: 100 });
+      assertEquals(events.map(({ data }) => data), Array.from({ length: 10 }, (_, i) => String(20 + i)));
+      assertEquals(removed, events[0]!.position - 1);
+      assertEquals(await store.removed(["busy"]), removed);
+      assert(await store.removed(["quiet"]) >= quiet); // later is allowed, earlier is not
+      assert(await store.removed(["busy/**", "never"]) >= removed);
+      assertEquals(await store.locate("own"), undefined);
+      const again = await store.append([event("gone", "g2", { id: "own" })]);
+      assertEquals(again[0]!.id, "own");
+      assertEquals((await store.read(removed, { topics: ["gone"], limit: 9 })).events.map(({ data }) => data), ["g2"]);
+    });
+
+    test("closing twice is closing, and then every call is rejected", {}, async (store) => {
+      await store.close();
+      await store.close();
+      for (
+        const call of [
+          () => store.append([event("a", "1")]),
+          () => store.read(0, { limit: 1 }),
+          () => store.locate("x"),
+        ]
+      ) {
+        assertEquals(await call().then(() => "resolved", (error) => error.code), "backend-failed");
+      }
+    });
+  });
+}
