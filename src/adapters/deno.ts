@@ -34,18 +34,32 @@ export type { ServeHandler, ServeInfo, ServeOptions, Server } from "../server/se
 export async function serve(handler: ServeHandler, options: ServeOptions = {}): Promise<Server> {
   const { port = 8000, hostname = "127.0.0.1", tls, backlog = 4_096 } = options;
   const serving = new Serving(handler, options);
-  const cut = new AbortController();
+  const cutting = new AbortController();
+  const underWay = new Set<Promise<void>>();
+  let stopping = false;
   const server = Deno.serve(
     {
       port,
       hostname,
       tcpBacklog: backlog,
       ...tls,
-      signal: cut.signal,
+      signal: cutting.signal,
       onListen() {},
       onError: (error) => serving.failed(error),
     },
-    (request, { remoteAddr }) => serving.respond(request, { remoteAddress: remoteAddr.hostname }),
+    (request, { remoteAddr, completed }) => {
+      const done = (): void => void underWay.delete(completed);
+      underWay.add(completed);
+      completed.then(done, done); // a client that has left is no error
+      return serving.respond(request, { remoteAddress: remoteAddr.hostname });
+    },
   );
-  return serving.server(urlOf(hostname, server.addr.port, tls), () => server.shutdown(), () => cut.abort());
+  // A server that shuts down cannot be aborted any more: so first wait, and then shut down what is idle
+  const stop = async (): Promise<void> => {
+    while (underWay.size > 0 && !cutting.signal.aborted) await Promise.allSettled(underWay);
+    stopping = true;
+    if (!cutting.signal.aborted) await server.shutdown();
+    await server.finished;
+  };
+  return serving.server(urlOf(hostname, server.addr.port, tls), stop, () => stopping || cutting.abort());
 }

@@ -7,6 +7,7 @@ export class Serving {
   readonly #handler: ServeHandler;
   readonly #options: ServeOptions;
   readonly #open = new Set<Subscriber>();
+  #closing: Promise<void> | undefined;
 
   constructor(handler: ServeHandler, options: ServeOptions) {
     this.#handler = handler;
@@ -24,6 +25,7 @@ export class Serving {
       if (subscriber !== undefined) {
         this.#open.add(subscriber);
         void subscriber.closed.then(() => this.#open.delete(subscriber));
+        if (this.#closing !== undefined) void subscriber.close("drain");
       }
       return response;
     } catch (error) {
@@ -47,7 +49,6 @@ export class Serving {
    */
   server(url: string, stop: () => Promise<unknown>, cut: () => unknown): Server {
     const { signal, closeTimeout = 2_000 } = this.#options;
-    let closing: Promise<void> | undefined;
     const close = async (): Promise<void> => {
       signal?.removeEventListener("abort", abort);
       const stopped = stop();
@@ -56,7 +57,7 @@ export class Serving {
       await stopped;
       clearTimeout(timer);
     };
-    const closeOnce = (): Promise<void> => closing ??= close();
+    const closeOnce = (): Promise<void> => this.#closing ??= close();
     const abort = (): void => void closeOnce().catch((error) => this.failed(error));
     if (signal?.aborted) abort();
     else signal?.addEventListener("abort", abort, { once: true });

@@ -1,0 +1,95 @@
+import { Buffer } from "node:buffer";
+import { connect, type Socket } from "node:net";
+import { EventParser, type ParsedEvent } from "../../mod.ts";
+
+/** An HTTP/1.1 client of bare sockets: it sees what is on the wire, and can stall, leave and reset. */
+export class RawClient {
+  readonly socket: Socket;
+  /** Everything that has come, head and framing included. */
+  text = "";
+  readonly events: ParsedEvent[] = [];
+  closed = false;
+  #wake = (): void => {};
+  #framed = 0;
+  readonly #parser = new EventParser({ onEvent: (event) => void this.events.push(event) });
+
+  private constructor(socket: Socket) {
+    this.socket = socket;
+    socket.on("data", (bytes: Uint8Array) => {
+      this.text += Buffer.from(bytes).toString("latin1");
+      this.#parse();
+      this.#wake();
+    });
+    socket.on("error", () => {}); // `close` follows
+    socket.on("close", () => {
+      this.closed = true;
+      this.#wake();
+    });
+  }
+
+  static async open(url: string, head = "GET / HTTP/1.1", headers: Record<string, string> = {}): Promise<RawClient> {
+    const { hostname, port } = new URL(url);
+    const client = new RawClient(connect({ host: hostname, port: Number(port) }));
+    const lines = Object.entries({ host: `${hostname}:${port}`, ...headers }).map(([name, value]) =>
+      `${name}: ${value}\r\n`
+    );
+    await new Promise<void>((resolve, reject) => client.socket.once("connect", resolve).once("error", reject));
+    client.socket.write(`${head}\r\n${lines.join("")}\r\n`);
+    return client;
+  }
+
+  get status(): number {
+    return Number(/^HTTP\/1\.[01] (\d{3})/.exec(this.text)?.[1] ?? NaN);
+  }
+
+  header(name: string): string | undefined {
+    return new RegExp(`^${name}: *(.*?)\r$`, "im").exec(this.head)?.[1];
+  }
+
+  get head(): string {
+    return this.text.split("\r\n\r\n", 1)[0]!;
+  }
+
+  get body(): string {
+    return this.text.slice(this.text.indexOf("\r\n\r\n") + 4);
+  }
+
+  /** Resolves when a condition holds, looked at whenever something comes; fails after ten seconds. */
+  async until(condition: (client: this) => boolean): Promise<this> {
+    const late = Promise.withResolvers<never>();
+    const timer = setTimeout(() => late.reject(new Error(`waited in vain; got ${this.text.slice(-500)}`)), 10_000);
+    try {
+      while (!condition(this)) {
+        await Promise.race([new Promise<void>((resolve) => this.#wake = resolve), late.promise]);
+      }
+    } finally {
+      clearTimeout(timer);
+    }
+    return this;
+  }
+
+  /** Leaves as a closed browser does. */
+  leave(): void {
+    this.socket.destroy();
+  }
+
+  /** Takes the frames of a chunked body apart. */
+  #parse(): void {
+    if (!this.text.includes("\r\n\r\n")) return;
+    const { body } = this;
+    if (this.header("transfer-encoding") !== "chunked") {
+      this.#parser.push(Uint8Array.from(body.slice(this.#framed), (char) => char.charCodeAt(0)));
+      this.#framed = body.length;
+      return;
+    }
+    for (;;) {
+      const end = body.indexOf("\r\n", this.#framed);
+      if (end === -1) return;
+      const size = parseInt(body.slice(this.#framed, end), 16);
+      if (Number.isNaN(size)) throw new Error(`not a chunk: ${body.slice(this.#framed, end + 20)}`);
+      if (body.length < end + 2 + size + 2) return;
+      this.#parser.push(Uint8Array.from(body.slice(end + 2, end + 2 + size), (char) => char.charCodeAt(0)));
+      this.#framed = end + 2 + size + 2;
+    }
+  }
+}

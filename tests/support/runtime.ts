@@ -1,0 +1,8 @@
+import type { ServeHandler, ServeOptions, Server } from "../../src/server/serve_options.ts";
+
+/** What runs this test. */
+export const runtime: "deno" | "bun" | "node" = "Deno" in globalThis ? "deno" : "Bun" in globalThis ? "bun" : "node";
+
+/** `serve` of this runtime's own adapter. */
+export const serve: (handler: ServeHandler, options?: ServeOptions) => Promise<Server> =
+  (await import(`../../src/adapters/${runtime}.ts`)).serve;
