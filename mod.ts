@@ -1,3 +1,27 @@
+/**
+ * Server-Sent Events on Web standards: write and read the event stream format,
+ * publish to topics, replay what a client missed, answer requests.
+ *
+ * @example From publish to a client
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { Broker, createHandler, parseEvents } from "@freshet/sse";
+ *
+ * await using broker = new Broker();
+ * const handler = createHandler(broker, { topics: "pets/**" });
+ *
+ * const id = await broker.publish("pets/dogs", { data: "first" });
+ * await broker.publish("pets/cats", { data: "second" });
+ *
+ * const request = new Request("http://localhost/", { headers: { "last-event-id": id } });
+ * for await (const event of parseEvents(await handler(request))) {
+ *   assertEquals(event.data, "second"); // it resumes after what it has
+ *   break;
+ * }
+ * ```
+ *
+ * @module
+ */
 export { SseError, type SseErrorCode } from "./src/errors.ts";
 export type { EventFields, ParsedEvent } from "./src/wire/event.ts";
 export { encodeEvent } from "./src/wire/encode.ts";

@@ -97,13 +97,8 @@ describe("freshet serve --dev", () => {
         const scope = globalThis as any;
         scope.seen = [];
         scope.source = new scope.EventSource("/subscribe/pets");
-        for (const type of ["message", "gap", "close"]) {
-          // deno-lint-ignore no-explicit-any
-          scope.source.addEventListener(
-            type,
-            (event: any) => scope.seen.push([event.type, event.data, event.lastEventId]),
-          );
-        }
+        const see = (event: MessageEvent): void => scope.seen.push([event.type, event.data, event.lastEventId]);
+        for (const type of ["message", "gap", "close"]) scope.source.addEventListener(type, see);
         return new Promise<void>((resolve) => scope.source.onopen = () => resolve());
       });
       const seen = (count: number): Promise<[string, string, string][]> =>

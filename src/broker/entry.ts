@@ -19,7 +19,9 @@ const encoder = new TextEncoder();
 export interface Entry {
   /** Its position, or that after which it stands if it is not from the log. */
   readonly position: number;
+  /** The event as a whole block of the format. */
   readonly bytes: Uint8Array;
+  /** The event as a filter or a loop sees it. */
   readonly delivery: Delivery;
 }
 

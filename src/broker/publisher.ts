@@ -45,15 +45,17 @@ export class Publisher {
       );
     }
     this.#pending++;
-    return new PublishPromise((resolve, reject) => {
-      this.#queue.push({ event, resolve, reject });
-      this.#running ??= this.#run();
-    }, this.#host.onError);
+    const { promise, resolve, reject } = PublishPromise.make(this.#host.onError);
+    this.#queue.push({ event, resolve, reject });
+    this.#running ??= this.#run();
+    return promise;
   }
 
   /** A publish that never began. */
   refuse(error: unknown): Promise<string> {
-    return new PublishPromise((_, reject) => reject(error), this.#host.onError);
+    const { promise, reject } = PublishPromise.make(this.#host.onError);
+    reject(error);
+    return promise;
   }
 
   /** Resolves when nothing is under way. */
@@ -101,22 +103,20 @@ class PublishPromise extends Promise<string> {
     return Promise;
   }
 
-  constructor(
-    executor: (resolve: (id: string) => void, reject: (error: unknown) => void) => void,
-    onError: (error: unknown) => void,
-  ) {
-    let rejected: ((error: unknown) => void) | undefined;
-    super((resolve, reject) =>
-      executor(resolve, (error) => {
-        reject(error);
-        queueMicrotask(() => rejected?.(error));
-      })
-    );
-    rejected = (error) => {
-      super.then(undefined, () => {}); // never unhandled
+  static make(onError: (error: unknown) => void): PromiseWithResolvers<string> {
+    let resolve!: (id: string | PromiseLike<string>) => void;
+    let settle!: (error: unknown) => void;
+    const promise = new PublishPromise((onResolve, onReject) => {
+      resolve = onResolve;
+      settle = onReject;
+    });
+    const reject = (error: unknown): void => {
+      Promise.prototype.then.call(promise, undefined, () => {}); // never unhandled
       // One turn later: whoever awaits it does so by then
-      setTimeout(() => this.#awaited || onError(error), 0);
+      setTimeout(() => promise.#awaited || onError(error), 0);
+      settle(error);
     };
+    return { promise, resolve, reject };
   }
 
   override then<A = string, B = never>(

@@ -9,7 +9,15 @@ import type { LeaveHandler, Sink } from "./sink.ts";
  * `"error"` (its snapshot, filter or key function failed, or the store),
  * `"kicked"`, `"expired"`, or what `close()` was called with.
  */
-export type CloseReason = "left" | "drain" | "overflow" | "timeout" | "error" | "kicked" | "expired" | (string & {});
+export type CloseReason =
+  | "left"
+  | "drain"
+  | "overflow"
+  | "timeout"
+  | "error"
+  | "kicked"
+  | "expired"
+  | (string & Record<never, never>);
 
 /**
  * Why events are missing: `"unknown"` (the last event ID stands for no position

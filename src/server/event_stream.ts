@@ -215,7 +215,7 @@ function sent(callback: (stream: EventWriter) => Promise<void>, signal: AbortSig
       const { promise } = waiting;
       if (!started) {
         started = true;
-        Promise.try(callback, { send, signal }).then(() => end({}), (error) => end({ error }));
+        (async () => await callback({ send, signal }))().then(() => end({}), (error) => end({ error }));
       }
       settle();
       return promise;

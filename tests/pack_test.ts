@@ -1,0 +1,95 @@
+import { assertEquals } from "@std/assert";
+import { execFileSync } from "node:child_process";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import process from "node:process";
+import { describe, it } from "node:test";
+import { pack } from "./support/pack.ts";
+import { runtime } from "./support/runtime.ts";
+
+/** Uses something of every entry; each runtime has its own adapter beside those that load everywhere. */
+const USE = `
+import { Broker, createHandler, encodeEvent, parseEvents } from "@freshet/sse";
+import { createHub } from "@freshet/sse/hub";
+import { serve, toNodeListener } from "@freshet/sse/node";
+import * as deno from "@freshet/sse/deno";
+import * as bun from "@freshet/sse/bun";
+
+const broker = new Broker();
+const server = await serve(createHandler(broker, { topics: "news" }), { port: 0 });
+const events = parseEvents(await fetch(server.url));
+const next = events.next();
+while (broker.stats().bytes === 0) await new Promise((resolve) => setTimeout(resolve, 5));
+await broker.publish("news", { data: { packed: true } });
+const { value } = await next;
+if (value?.data !== '{"packed":true}') throw new Error("got " + JSON.stringify(value));
+await events.return?.();
+const hub = createHub();
+const response = await hub.control(new Request("http://localhost/publish/a", { method: "POST", body: "x" }));
+if (response.status !== 201) throw new Error("got " + response.status);
+if (typeof toNodeListener !== "function" || typeof deno.serve !== "function" || typeof bun.serve !== "function") {
+  throw new Error("an entry lacks its exports");
+}
+if (encodeEvent({ data: "a" }) !== "data: a\\n\\n") throw new Error("the encoder");
+await server.close();
+await broker.close();
+await hub.close();
+console.log("used");
+`;
+
+const TSCONFIG = {
+  compilerOptions: {
+    strict: true,
+    exactOptionalPropertyTypes: true,
+    noEmit: true,
+    module: "nodenext",
+    target: "esnext",
+    lib: ["esnext", "dom", "dom.iterable"],
+    types: ["node"],
+  },
+  files: ["use.ts"],
+};
+
+describe("The npm package", () => {
+  it(
+    `is installed and used in a fresh project, in JavaScript and in TypeScript, on ${runtime}`,
+    { timeout: 240_000 },
+    () => {
+      const folder = mkdtempSync(join(tmpdir(), "freshet-project-"));
+      const run = (command: string, ...args: string[]): string =>
+        execFileSync(command, args, { cwd: folder, encoding: "utf8", timeout: 120_000 }).trim();
+      try {
+        const tarball = pack(folder);
+        writeFileSync(join(folder, "package.json"), JSON.stringify({ name: "fresh", private: true, type: "module" }));
+        writeFileSync(join(folder, "use.js"), USE);
+        writeFileSync(join(folder, "use.ts"), USE);
+        writeFileSync(join(folder, "tsconfig.json"), JSON.stringify(TSCONFIG));
+        if (runtime === "bun") run(process.execPath, "add", tarball);
+        else run("npm", "install", "--no-audit", "--no-fund", "--silent", tarball);
+        const manifest = JSON.parse(readFileSync(join(folder, "node_modules/@freshet/sse/package.json"), "utf8"));
+        assertEquals([manifest.dependencies, Object.keys(manifest.bin)], [undefined, ["freshet"]]);
+        if (runtime === "deno") {
+          // Here the types are checked, as an editor or a build does; the other two run what they strip
+          run("npm", "install", "--no-audit", "--no-fund", "--silent", "typescript@5.9", "@types/node@24");
+          run(join(folder, "node_modules/.bin/tsc"), "--project", ".");
+          assertEquals(run(process.execPath, "run", "-A", "--quiet", "use.js"), "used");
+        } else {
+          assertEquals(run(process.execPath, "use.js"), "used");
+          assertEquals(run(process.execPath, "use.ts"), "used");
+        }
+        assertEquals(
+          run(process.execPath, ...(runtime === "deno" ? ["run", "-A"] : []), manifestBin(folder, manifest), "--help")
+            .split(":")[0],
+          "freshet",
+        );
+      } finally {
+        rmSync(folder, { recursive: true, force: true });
+      }
+    },
+  );
+});
+
+function manifestBin(folder: string, manifest: { bin: { freshet: string } }): string {
+  return join(folder, "node_modules/@freshet/sse", manifest.bin.freshet);
+}
