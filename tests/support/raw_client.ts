@@ -10,14 +10,20 @@ export class RawClient {
   readonly events: ParsedEvent[] = [];
   closed = false;
   #wake = (): void => {};
-  #framed = 0;
+  #hasHead = false;
+  /** The beginning of a frame whose rest has not come. */
+  #rest = "";
+  #ended = false;
   readonly #parser = new EventParser({ onEvent: (event) => void this.events.push(event) });
 
   private constructor(socket: Socket) {
     this.socket = socket;
     socket.on("data", (bytes: Uint8Array) => {
-      this.text += Buffer.from(bytes).toString("latin1");
-      this.#parse();
+      const text = Buffer.from(bytes).toString("latin1");
+      const hadHead = this.#hasHead;
+      this.text += text;
+      this.#hasHead ||= this.text.includes("\r\n\r\n");
+      if (this.#hasHead) this.#parse(hadHead ? text : this.body);
       this.#wake();
     });
     socket.on("error", () => {}); // `close` follows
@@ -74,22 +80,22 @@ export class RawClient {
   }
 
   /** Takes the frames of a chunked body apart. */
-  #parse(): void {
-    if (!this.text.includes("\r\n\r\n")) return;
-    const { body } = this;
+  #parse(text: string): void {
     if (this.header("transfer-encoding") !== "chunked") {
-      this.#parser.push(Uint8Array.from(body.slice(this.#framed), (char) => char.charCodeAt(0)));
-      this.#framed = body.length;
+      this.#parser.push(Buffer.from(text, "latin1"));
       return;
     }
-    for (;;) {
-      const end = body.indexOf("\r\n", this.#framed);
-      if (end === -1) return;
-      const size = parseInt(body.slice(this.#framed, end), 16);
-      if (Number.isNaN(size)) throw new Error(`not a chunk: ${body.slice(this.#framed, end + 20)}`);
-      if (body.length < end + 2 + size + 2) return;
-      this.#parser.push(Uint8Array.from(body.slice(end + 2, end + 2 + size), (char) => char.charCodeAt(0)));
-      this.#framed = end + 2 + size + 2;
+    text = this.#rest + text;
+    let at = 0;
+    while (!this.#ended) {
+      const end = text.indexOf("\r\n", at);
+      const size = parseInt(text.slice(at, end), 16);
+      if (end === -1 || text.length < end + 2 + size + 2) break;
+      if (Number.isNaN(size)) throw new Error(`not a chunk: ${text.slice(at, end + 20)}`);
+      this.#parser.push(Buffer.from(text.slice(end + 2, end + 2 + size), "latin1"));
+      at = end + 2 + size + 2;
+      this.#ended = size === 0; // what follows is another response
     }
+    this.#rest = text.slice(at);
   }
 }
