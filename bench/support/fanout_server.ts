@@ -32,7 +32,12 @@ readline.createInterface({ input: process.stdin }).on("line", (line) => {
     const { user, system } = process.cpuUsage();
     say({ cpu: user + system, turns, rss: process.memoryUsage().rss });
   } else if (line === "gc") {
-    (globalThis as { gc?: () => void }).gc?.();
+    // All that can be given back, pages included: what counts is what connections hold
+    (globalThis as { gc?: (options: unknown) => void }).gc?.({
+      type: "major",
+      execution: "sync",
+      flavor: "last-resort",
+    });
     (globalThis as { Bun?: { gc(force: boolean): void } }).Bun?.gc(true);
     say({});
   } else if (line === "exit") {

@@ -79,45 +79,53 @@ export async function serve(handler: ServeHandler, options: ServeOptions = {}): 
       if (subscriber === undefined) return response;
       server.timeout(request, 0);
       const { status, statusText, headers } = response;
-      const cut = (): void => server.timeout(request, 1);
-      return new Response(directBody(subscriber, cut), { status, statusText, headers });
+      const body = new ReadableStream(
+        new DirectBody(subscriber, request, server) as UnderlyingDefaultSource<Uint8Array>,
+      );
+      return new Response(body, { status, statusText, headers });
     },
     error: (error) => serving.failed(error),
   });
   return serving.server(urlOf(hostname, server.port, tls), () => server.stop(), () => server.stop(true));
 }
 
-/** A body that Bun lets us write to the socket, not by way of a queue of chunks. */
-function directBody(subscriber: Subscriber, cut: () => void): ReadableStream<Uint8Array> {
-  let leave: LeaveHandler | undefined;
-  const source = {
-    type: "direct",
-    pull(controller: DirectController): Promise<void> {
-      const { promise, resolve } = Promise.withResolvers<void>();
-      subscriber.attach((onLeave) => {
-        leave = () => (onLeave(), resolve());
-        return new DirectSink(controller, cut, resolve);
-      });
-      return promise; // the stream is open until this resolves
-    },
-    cancel(): void {
-      leave?.();
-    },
-  };
-  return new ReadableStream(source as unknown as UnderlyingDefaultSource<Uint8Array>);
-}
-
-class DirectSink implements Sink {
-  readonly #controller: DirectController;
-  readonly #cut: () => void;
-  readonly #ended: () => void;
+/**
+ * A body that Bun lets us write to the socket, not by way of a queue of chunks: the source of a direct stream, and our
+ * sink. One object, as there may be ten thousand.
+ */
+class DirectBody implements Sink {
+  readonly type = "direct" as never; // Bun's own
+  readonly #request: Request;
+  readonly #server: BunServer;
+  #subscriber: Subscriber | undefined;
+  #controller: DirectController | undefined;
+  #leave: LeaveHandler | undefined;
+  #end: (() => void) | undefined;
   #buffered = 0;
   #drained: (() => void) | undefined;
 
-  constructor(controller: DirectController, cut: () => void, ended: () => void) {
-    this.#controller = controller;
-    this.#cut = cut;
-    this.#ended = ended;
+  constructor(subscriber: Subscriber, request: Request, server: BunServer) {
+    this.#subscriber = subscriber;
+    this.#request = request;
+    this.#server = server;
+  }
+
+  /** Bun asks once; the stream is open until the promise resolves. */
+  pull(controller: unknown): Promise<void> {
+    this.#controller = controller as DirectController;
+    const ended = new Promise<void>((resolve) => this.#end = resolve);
+    this.#subscriber!.attach((leave) => {
+      this.#leave = leave;
+      return this;
+    });
+    this.#subscriber = undefined;
+    return ended;
+  }
+
+  cancel(): void {
+    if (this.#subscriber !== undefined) void this.#subscriber.close("left"); // never read
+    this.#leave?.();
+    this.#end?.();
   }
 
   get bufferedBytes(): number {
@@ -125,12 +133,13 @@ class DirectSink implements Sink {
   }
 
   write({ bytes }: Chunk): void {
-    const written = this.#controller.write(bytes);
-    this.#controller.flush();
+    const written = this.#controller!.write(bytes);
+    this.#controller!.flush();
     if (this.#buffered > 0) this.#buffered += bytes.length;
     if (typeof written === "number") return;
     if (this.#buffered === 0) this.#buffered = bytes.length;
-    written.then(this.#onDrained, this.#onDrained); // a client that has left: `cancel` follows
+    const drained = (): void => this.#onDrained();
+    written.then(drained, drained); // a client that has left: `cancel` follows
   }
 
   onceDrained(callback: () => void): void {
@@ -139,12 +148,12 @@ class DirectSink implements Sink {
   }
 
   end(): void {
-    this.#controller.end();
-    this.#ended();
+    this.#controller!.end();
+    this.#end?.();
   }
 
   abort(): void {
-    this.#cut();
+    this.#server.timeout(this.#request, 1); // the shortest that Bun has
     this.end();
   }
 
@@ -152,12 +161,12 @@ class DirectSink implements Sink {
     setImmediate(callback);
   }
 
-  readonly #onDrained = (): void => {
+  #onDrained(): void {
     this.#buffered = 0;
     const callback = this.#drained;
     this.#drained = undefined;
     callback?.();
-  };
+  }
 }
 
 declare function setImmediate(callback: () => void): unknown;

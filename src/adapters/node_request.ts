@@ -2,7 +2,7 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Http2ServerRequest, Http2ServerResponse } from "node:http2";
 import { Readable } from "node:stream";
 
-/** Node's request as a `Request`. Its signal aborts when the client leaves before the response has ended. */
+/** Node's request as a `Request`. */
 export function toRequest(
   incoming: IncomingMessage | Http2ServerRequest,
   outgoing: ServerResponse | Http2ServerResponse,
@@ -13,14 +13,33 @@ export function toRequest(
     const name = rawHeaders[i]!;
     if (!name.startsWith(":")) headers.append(name, rawHeaders[i + 1]!); // HTTP/2's pseudo-headers
   }
-  const left = new AbortController();
-  outgoing.once("close", () => outgoing.writableFinished || left.abort());
-  const init: RequestInit & { duplex?: "half" } = { method, headers, signal: left.signal };
+  const init: RequestInit & { duplex?: "half" } = { method, headers };
   if (method !== "GET" && method !== "HEAD") {
     init.body = Readable.toWeb(incoming as IncomingMessage) as ReadableStream<Uint8Array>;
     init.duplex = "half";
   }
-  return new Request(urlOf(incoming), init);
+  return new NodeRequest(urlOf(incoming), init, outgoing);
+}
+
+/** A request whose signal aborts when the client leaves before the response has ended; made only when it is asked for. */
+class NodeRequest extends Request {
+  readonly #outgoing: ServerResponse | Http2ServerResponse;
+  #left: AbortController | undefined;
+
+  constructor(url: string, init: RequestInit, outgoing: ServerResponse | Http2ServerResponse) {
+    super(url, init);
+    this.#outgoing = outgoing;
+  }
+
+  override get signal(): AbortSignal {
+    if (this.#left === undefined) {
+      const left = this.#left = new AbortController();
+      const outgoing = this.#outgoing;
+      if (outgoing.destroyed && !outgoing.writableFinished) left.abort();
+      else outgoing.once("close", () => outgoing.writableFinished || left.abort());
+    }
+    return this.#left.signal;
+  }
 }
 
 /** The URL as the client asked for it. A `Host` that is none falls back to the socket's address. */

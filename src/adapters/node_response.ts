@@ -32,7 +32,7 @@ export class Responder {
   /** Writes framed chunks to the socket: a third of the time that `ServerResponse.write` takes. */
   #attach(subscriber: Subscriber, outgoing: ServerResponse, socket: Socket): void {
     subscriber.attach((leave) => {
-      outgoing.once("close", leave);
+      outgoing.on("close", leave);
       return new SocketSink(this, outgoing, socket);
     });
   }
@@ -100,13 +100,12 @@ function rawSocket(outgoing: ServerResponse | Http2ServerResponse): Socket | und
 
 function writeHead(response: Response, outgoing: ServerResponse | Http2ServerResponse): void {
   const { status, statusText, headers } = response;
-  outgoing.statusCode = status;
-  if (outgoing instanceof ServerResponse && statusText !== "") outgoing.statusMessage = statusText;
-  for (const [name, value] of headers) {
-    if (name !== "set-cookie") outgoing.setHeader(name, value);
-  }
-  const cookies = headers.getSetCookie();
-  if (cookies.length > 0) outgoing.setHeader("set-cookie", cookies);
+  const pairs: string[] = [];
+  for (const [name, value] of headers) pairs.push(name, value); // each cookie is a pair of its own
+  // As pairs they are written and forgotten; setHeader() would keep them as long as the stream lasts
+  if (!(outgoing instanceof ServerResponse)) outgoing.writeHead(status, pairs as never); // taken, though not typed
+  else if (statusText === "") outgoing.writeHead(status, pairs);
+  else outgoing.writeHead(status, statusText, pairs);
   (outgoing as ServerResponse).flushHeaders(); // HTTP/2's has it as well: the first byte leaves at once
 }
 

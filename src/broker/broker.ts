@@ -157,7 +157,6 @@ export class Broker implements AsyncDisposable {
     checkSubscribeOptions(options);
     const group = this.#groups.join(names);
     const cursor = new Cursor(this.#cursorHost, group, options);
-    group.cursors.add(cursor);
     this.#cursors.add(cursor);
     this.#heartbeat.add(cursor);
     this.#call(() => this.#options.onSubscribe?.(cursor));
@@ -179,7 +178,7 @@ export class Broker implements AsyncDisposable {
     const groups = new Set<Group>();
     this.#groups.match(topic, (group) => groups.add(group));
     let count = 0;
-    for (const { cursors } of groups) count += cursors.size;
+    for (const { subscribers } of groups) count += subscribers;
     return count;
   }
 
@@ -192,11 +191,11 @@ export class Broker implements AsyncDisposable {
     const stats = { subscribers: this.#cursors.size, ...this.#counters };
     if (options.topics !== true) return stats;
     const topics = new Map<string, TopicStats>();
-    for (const { topics: names, cursors, published } of this.#groups) {
+    for (const { topics: names, subscribers, published } of this.#groups) {
       for (const name of names) {
         const known = topics.get(name);
         topics.set(name, {
-          subscribers: (known?.subscribers ?? 0) + cursors.size,
+          subscribers: (known?.subscribers ?? 0) + subscribers,
           published: Math.max(known?.published ?? 0, published),
         });
       }

@@ -43,7 +43,6 @@ export class Cursor implements Subscriber {
   readonly topics: readonly string[];
   readonly group: Group;
   readonly options: SubscribeOptions;
-  readonly closed: Promise<CloseReason>;
   /** Everything that it was to get up to here, it has got. */
   position = -1;
   /** Whether its group pushes to it. */
@@ -52,7 +51,11 @@ export class Cursor implements Subscriber {
   readonly #host: CursorHost;
   readonly #maxBufferedBytes: number;
   readonly #queue: OverflowQueue | undefined;
-  readonly #resolveClosed: (reason: CloseReason) => void;
+  /** Made when it is asked for: ten thousand idle subscribers need none. */
+  #closed: PromiseWithResolvers<CloseReason> | undefined;
+  #onceClosed: ((subscriber: Subscriber) => void)[] | undefined;
+  #reason: CloseReason | undefined;
+  #abort: (() => void) | undefined;
   /** Made when it is asked for, and let go when an adapter brings its own sink. */
   #readable: ReadableStream<Uint8Array> | undefined;
   #sink: Sink | undefined;
@@ -78,10 +81,23 @@ export class Cursor implements Subscriber {
     if (overflow === "conflate") {
       this.#queue = new OverflowQueue(options.key ?? ((delivery) => delivery.topics[0] ?? ""));
     }
-    const { promise, resolve } = Promise.withResolvers<CloseReason>();
-    this.closed = promise;
-    this.#resolveClosed = resolve;
-    options.signal?.addEventListener("abort", this.#onAbort, { once: true });
+    if (options.signal !== undefined) {
+      this.#abort = () => void this.#end("left");
+      options.signal.addEventListener("abort", this.#abort, { once: true });
+    }
+  }
+
+  get closed(): Promise<CloseReason> {
+    if (this.#closed === undefined) {
+      this.#closed = Promise.withResolvers();
+      if (this.#reason !== undefined) this.#closed.resolve(this.#reason);
+    }
+    return this.#closed.promise;
+  }
+
+  onceClosed(callback: (subscriber: Subscriber) => void): void {
+    if (this.#reason !== undefined) callback(this);
+    else (this.#onceClosed ??= []).push(callback);
   }
 
   get readable(): ReadableStream<Uint8Array> {
@@ -216,8 +232,6 @@ export class Cursor implements Subscriber {
   close(reason: CloseReason = "kicked"): Promise<void> {
     return this.#end(reason);
   }
-
-  readonly #onAbort = (): void => void this.#end("left");
 
   /** Both its sink and its place are there. */
   #open(): void {
@@ -376,10 +390,10 @@ export class Cursor implements Subscriber {
     if (this.#draining || this.#ended) return;
     this.#draining = true;
     this.#fullSince = Date.now();
-    this.#sink!.onceDrained(this.#onDrained);
+    this.#sink!.onceDrained(() => this.#onDrained());
   }
 
-  readonly #onDrained = (): void => {
+  #onDrained(): void {
     this.#draining = false;
     this.#fullSince = 0;
     if (this.#ended) return this.#onEndDrained?.();
@@ -394,14 +408,14 @@ export class Cursor implements Subscriber {
     const entries = this.#queue!.take(this.#undroppableBytes);
     if (entries.length > 0) this.#write(chunkOf(entries));
     if (this.#queue!.bytes > 0) this.#awaitDrain();
-  };
+  }
 
   /** @param gone Whether it is the reader that has left: then the sink is told nothing. */
   async #end(reason: CloseReason, gone = false): Promise<void> {
     if (this.live && !gone) this.#host.flush(this.group);
     if (this.#ended) return;
     this.#ended = true;
-    this.options.signal?.removeEventListener("abort", this.#onAbort);
+    if (this.#abort !== undefined) this.options.signal?.removeEventListener("abort", this.#abort);
     this.#host.remove(this, reason);
     this.#resumeSnapshot?.();
     this.#resumeSnapshot = undefined;
@@ -415,7 +429,10 @@ export class Cursor implements Subscriber {
         if (sink.bufferedBytes > 0) await this.#drainToEnd(sink);
       }
     }
-    this.#resolveClosed(reason);
+    this.#reason = reason;
+    this.#closed?.resolve(reason);
+    for (const callback of this.#onceClosed ?? []) callback(this);
+    this.#onceClosed = undefined;
   }
 
   /** Waits until an ended sink has sent what it holds, and ends it for good if that takes too long. */
@@ -423,7 +440,7 @@ export class Cursor implements Subscriber {
     const { promise, resolve } = Promise.withResolvers<void>();
     const timer = setTimeout(() => (sink.abort(), resolve()), CLOSE_MS);
     this.#onEndDrained = resolve;
-    if (!this.#draining) sink.onceDrained(this.#onDrained);
+    if (!this.#draining) sink.onceDrained(() => this.#onDrained());
     await promise;
     clearTimeout(timer);
   }

@@ -6,8 +6,8 @@ import { TopicTree } from "./topic.ts";
 export interface Group {
   readonly key: string;
   readonly topics: readonly string[];
-  /** All of them. */
-  readonly cursors: Set<Cursor>;
+  /** How many they are. */
+  subscribers: number;
   /** Those that are pushed to. */
   readonly live: Set<Cursor>;
   /** This turn's events for those that are live. */
@@ -24,7 +24,7 @@ export class Groups {
   readonly #byKey = new Map<string, Group>();
   readonly #tree = new TopicTree<Group>();
 
-  /** The group of these topics, made if it is the first. */
+  /** The group of these topics, with one subscriber more; made if it is the first. */
   join(topics: readonly string[]): Group {
     const sorted = [...new Set(topics)].sort();
     const key = sorted.join("\n"); // no topic holds one
@@ -33,7 +33,7 @@ export class Groups {
       group = {
         key,
         topics: sorted,
-        cursors: new Set(),
+        subscribers: 0,
         live: new Set(),
         pending: [],
         pendingBytes: 0,
@@ -43,14 +43,14 @@ export class Groups {
       this.#byKey.set(key, group);
       for (const topic of sorted) this.#tree.add(topic, group);
     }
+    group.subscribers++;
     return group;
   }
 
   leave(cursor: Cursor): void {
     const { group } = cursor;
     group.live.delete(cursor);
-    group.cursors.delete(cursor);
-    if (group.cursors.size > 0) return;
+    if (--group.subscribers > 0) return;
     this.#byKey.delete(group.key);
     for (const topic of group.topics) this.#tree.delete(topic, group);
   }

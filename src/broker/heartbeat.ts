@@ -6,7 +6,6 @@ const MAX_TIMER_MS = 2 ** 31 - 1;
 /** Beats each of its members once an interval: one timer for all, and none while there are no members. */
 export class Heartbeat<T> {
   readonly #slots: Set<T>[] = Array.from({ length: SLOTS }, () => new Set<T>());
-  readonly #slotOf = new Map<T, Set<T>>();
   readonly #interval: number;
   readonly #beat: (members: ReadonlySet<T>) => void;
   #timer: ReturnType<typeof setInterval> | undefined;
@@ -23,23 +22,20 @@ export class Heartbeat<T> {
   }
 
   add(member: T): void {
-    if (this.#interval === 0 || this.#interval === Infinity || this.#slotOf.has(member)) return;
+    if (this.#interval === 0 || this.#interval === Infinity) return;
     // In rotation: the first beat may come sooner than an interval, never later
-    const slot = this.#slots[this.#added++ % SLOTS]!;
-    slot.add(member);
-    this.#slotOf.set(member, slot);
+    this.#slots[this.#added++ % SLOTS]!.add(member);
     this.#timer ??= setInterval(this.#tick, Math.min(MAX_TIMER_MS, Math.max(1, this.#interval / SLOTS)));
+  }
+
+  delete(member: T): void {
+    for (const slot of this.#slots) if (slot.delete(member)) break;
+    if (this.#slots.every(({ size }) => size === 0)) this.clear();
   }
 
   /** Removes all members. */
   clear(): void {
-    for (const member of this.#slotOf.keys()) this.delete(member);
-  }
-
-  delete(member: T): void {
-    this.#slotOf.get(member)?.delete(member);
-    this.#slotOf.delete(member);
-    if (this.#slotOf.size > 0) return;
+    for (const slot of this.#slots) slot.clear();
     clearInterval(this.#timer);
     this.#timer = undefined;
   }

@@ -123,6 +123,13 @@ export interface Subscriber extends AsyncIterable<Delivery>, AsyncDisposable {
   readonly readable: ReadableStream<Uint8Array>;
   /** Why it ended, once it has. Never rejects. */
   readonly closed: Promise<CloseReason>;
+  /**
+   * Calls once it has ended, or at once if it has. For adapters: one function
+   * can serve ten thousand subscribers, where `closed` is a promise for each.
+   *
+   * @param callback Called with this subscriber; must not throw.
+   */
+  onceClosed(callback: (subscriber: Subscriber) => void): void;
   /** Its deliveries. Leaving the loop ends the subscriber. */
   [Symbol.asyncIterator](): AsyncIterableIterator<Delivery, undefined>;
   /**

@@ -163,11 +163,13 @@ export function createHandler(
       const subscriber = broker.subscribe(wanted, {
         ...subscribeOptions,
         lastEventId: lastEventIdOf(request),
-        filter: filter && ((delivery) => filter(delivery, request)),
-        snapshot: snapshot && ((why) => snapshot(why, request)),
+        ...(filter && filterFor(request, filter)),
+        ...(snapshot && snapshotFor(request, snapshot)),
       });
-      streams++;
-      void subscriber.closed.then(() => streams--);
+      if (maxStreams < Infinity) {
+        streams++;
+        subscriber.onceClosed(ended);
+      }
       keepOpen(request, info);
       return carry(subscriber, { headers: eventStreamHeaders(headers) });
     } catch (error) {
@@ -175,6 +177,10 @@ export function createHandler(
       if (error instanceof TypeError) return problem(400, error.message);
       throw error;
     }
+  }
+
+  function ended(): void {
+    streams--;
   }
 
   function full(): Response {
@@ -190,6 +196,17 @@ export function createHandler(
     for (const name of corsHeaders(request, cors!).keys()) response.headers.delete(name); // added to every answer
     return response;
   }
+}
+
+function filterFor(request: Request, filter: NonNullable<HandlerOptions["filter"]>): Pick<SubscribeOptions, "filter"> {
+  return { filter: (delivery) => filter(delivery, request) };
+}
+
+function snapshotFor(
+  request: Request,
+  snapshot: NonNullable<HandlerOptions["snapshot"]>,
+): Pick<SubscribeOptions, "snapshot"> {
+  return { snapshot: (why) => snapshot(why, request) };
 }
 
 /** Bun ends a connection that is silent for ten seconds: not one that we answer. Its server is what it passes. */

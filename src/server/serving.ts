@@ -14,6 +14,8 @@ export class Serving {
     this.#options = options;
   }
 
+  readonly #forget = (subscriber: Subscriber): void => void this.#open.delete(subscriber);
+
   /** The handler's response, or that of `onError`. Never rejects. */
   async respond(request: Request, info: ServeInfo): Promise<Response> {
     try {
@@ -24,7 +26,7 @@ export class Serving {
       const subscriber = subscriberOf(response);
       if (subscriber !== undefined) {
         this.#open.add(subscriber);
-        void subscriber.closed.then(() => this.#open.delete(subscriber));
+        subscriber.onceClosed(this.#forget);
         if (this.#closing !== undefined) void subscriber.close("drain");
       }
       return response;
