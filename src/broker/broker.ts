@@ -3,8 +3,9 @@ import { encodeChecked } from "../wire/encode.ts";
 import type { BrokerOptions, BrokerStats, CloseOptions, Publication, TopicStats } from "./broker_options.ts";
 import { CatchUp, type CatchUpHost } from "./catch_up.ts";
 import { Cursor, type CursorHost } from "./cursor.ts";
-import { type Chunk, chunkOf, entryOf, textChunk } from "./entry.ts";
-import { type Group, Groups } from "./group.ts";
+import { type Chunk, entryOf, textChunk } from "./entry.ts";
+import { FanOut } from "./fan_out.ts";
+import type { Group } from "./group.ts";
 import { Heartbeat } from "./heartbeat.ts";
 import { MemoryReplayStore } from "./memory_replay_store.ts";
 import { Pauses } from "./pauses.ts";
@@ -16,8 +17,6 @@ import type { CloseReason, SubscribeOptions, Subscriber } from "./subscriber.ts"
 import { checkPattern, checkTopic } from "./topic.ts";
 import { Window } from "./window.ts";
 
-/** A group's events leave when they are this many bytes, though the turn has not ended. */
-const FLUSH_BYTES = 65_536;
 /** How long to wait before asking a store again that would not begin: doubled each time, up to the last. */
 const RETRY_MS = { first: 100, last: 5_000 };
 
@@ -49,7 +48,7 @@ export class Broker implements AsyncDisposable {
   readonly #options: BrokerOptions;
   readonly #store: ReplayStore;
   readonly #ownsStore: boolean;
-  readonly #groups = new Groups();
+  readonly #fanOut = new FanOut();
   readonly #publisher: Publisher;
   readonly #catchUp: CatchUp;
   readonly #heartbeat: Heartbeat<Cursor>;
@@ -67,10 +66,6 @@ export class Broker implements AsyncDisposable {
   #tail: Tail | undefined;
   /** The newest attempt to follow the tail: publishing waits for it and shares its failure. */
   #attempt: Promise<void> = Promise.resolve();
-  #dirty: Group[] = [];
-  #flushing = false;
-  #schedule: (callback: () => void) => void = queueMicrotask;
-  #adopted = false;
   #checkpoint: { readonly head: number; readonly chunk: Chunk } | undefined;
   #closing: Promise<void> | undefined;
 
@@ -107,7 +102,7 @@ export class Broker implements AsyncDisposable {
     // Without heartbeats the write timeout is still looked at
     const beats = heartbeat > 0 && heartbeat < Infinity;
     this.#heartbeat = new Heartbeat(beats ? heartbeat : this.#writeTimeout, (cursors) => {
-      this.#flushAll(); // a checkpoint stands for everything before it
+      this.#fanOut.flushAll(); // a checkpoint stands for everything before it
       const now = Date.now();
       for (const cursor of cursors) cursor.beat(now, this.#writeTimeout, beats);
     });
@@ -155,7 +150,7 @@ export class Broker implements AsyncDisposable {
     }
     for (const name of names) checkPattern(name);
     checkSubscribeOptions(options);
-    const group = this.#groups.join(names);
+    const group = this.#fanOut.groups.join(names);
     const cursor = new Cursor(this.#cursorHost, group, options);
     this.#cursors.add(cursor);
     this.#heartbeat.add(cursor);
@@ -176,7 +171,7 @@ export class Broker implements AsyncDisposable {
   async count(topic: string): Promise<number> {
     checkTopic(topic);
     const groups = new Set<Group>();
-    this.#groups.match(topic, (group) => groups.add(group));
+    this.#fanOut.groups.match(topic, (group) => groups.add(group));
     let count = 0;
     for (const { subscribers } of groups) count += subscribers;
     return count;
@@ -191,7 +186,7 @@ export class Broker implements AsyncDisposable {
     const stats = { subscribers: this.#cursors.size, ...this.#counters };
     if (options.topics !== true) return stats;
     const topics = new Map<string, TopicStats>();
-    for (const { topics: names, subscribers, published } of this.#groups) {
+    for (const { topics: names, subscribers, published } of this.#fanOut.groups) {
       for (const name of names) {
         const known = topics.get(name);
         topics.set(name, {
@@ -223,7 +218,7 @@ export class Broker implements AsyncDisposable {
     await undefined; // `#closing` is set before anything is refused
     this.#pauses.end();
     await this.#publisher.idle();
-    this.#flushAll();
+    this.#fanOut.flushAll();
     await Promise.all(Array.from(this.#cursors, (cursor) => cursor.close(reason)));
     this.#catchUp.close();
     await this.#tail?.close();
@@ -280,51 +275,20 @@ export class Broker implements AsyncDisposable {
     }
   }
 
-  /** What the tail hands over: into the window, and to the groups that it reaches. */
+  /** What the tail hands over: into the window, and to whom it reaches. */
   #onEvents(window: Window, events: readonly StoredEvent[]): void {
     for (const event of events) {
       const entry = entryOf(event);
-      const { position, bytes } = entry;
       window.push(entry);
-      const take = (group: Group): void => {
-        if (group.newest === position) return;
-        group.newest = position;
-        group.published++;
-        if (group.live.size === 0) return;
-        if (group.pending.push(entry) === 1) this.#dirty.push(group);
-        group.pendingBytes += bytes.length;
-        if (group.pendingBytes >= FLUSH_BYTES) this.#flush(group);
-      };
-      for (const topic of event.topics) this.#groups.match(topic, take);
+      this.#fanOut.take(entry);
     }
-    if (this.#dirty.length === 0 || this.#flushing) return;
-    this.#flushing = true;
-    this.#schedule(() => {
-      this.#flushing = false;
-      this.#flushAll();
-    });
   }
 
   /** The engine lost events: everyone goes on after this position, and is told. */
   #onLost(position: number): void {
-    this.#flushAll();
+    this.#fanOut.flushAll();
     this.#window?.restart(position);
     for (const cursor of this.#cursors) cursor.lostUntil(position);
-  }
-
-  #flushAll(): void {
-    const dirty = this.#dirty;
-    this.#dirty = [];
-    for (const group of dirty) this.#flush(group);
-  }
-
-  /** One chunk for all of a group that are live. */
-  #flush(group: Group): void {
-    if (group.pending.length === 0) return;
-    const chunk = chunkOf(group.pending);
-    group.pending = [];
-    group.pendingBytes = 0;
-    for (const cursor of group.live) cursor.push(chunk);
   }
 
   #checkpointChunk(): Chunk {
@@ -333,12 +297,6 @@ export class Broker implements AsyncDisposable {
       this.#checkpoint = { head, chunk: textChunk(encodeChecked({ id: this.#store.idAt(head) })) };
     }
     return this.#checkpoint.chunk;
-  }
-
-  #join(cursor: Cursor): void {
-    this.#flush(cursor.group); // it has read these from the window
-    cursor.live = true;
-    cursor.group.live.add(cursor);
   }
 
   /** What the cursors and their catch-up see of this broker. */
@@ -357,20 +315,16 @@ export class Broker implements AsyncDisposable {
       idAt: (position) => this.#store.idAt(position),
       checkpoint: () => this.#checkpointChunk(),
       advance: (cursor) => {
-        if (cursor.position >= broker.#window!.head && !cursor.hasGap) this.#join(cursor);
+        if (cursor.position >= broker.#window!.head && !cursor.hasGap) this.#fanOut.join(cursor);
         else this.#catchUp.add(cursor);
       },
-      join: (cursor) => this.#join(cursor),
-      flush: (group) => this.#flush(group),
-      turn: () => new Promise((resolve) => this.#adopted ? this.#schedule(resolve) : setTimeout(resolve, 0)),
-      adopt: (schedule) => {
-        if (this.#adopted) return;
-        this.#adopted = true;
-        this.#schedule = schedule;
-      },
+      join: (cursor) => this.#fanOut.join(cursor),
+      flush: (group) => this.#fanOut.flush(group),
+      turn: () => this.#fanOut.turn(),
+      adopt: (schedule) => this.#fanOut.adopt(schedule),
       remove: (cursor, reason) => {
         this.#cursors.delete(cursor);
-        this.#groups.leave(cursor);
+        this.#fanOut.groups.leave(cursor);
         this.#heartbeat.delete(cursor);
         this.#catchUp.delete(cursor);
         this.#call(() => this.#options.onUnsubscribe?.(cursor, reason));

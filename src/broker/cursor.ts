@@ -1,9 +1,9 @@
-import { encodeChecked, encodeEvent } from "../wire/encode.ts";
-import type { EventFields } from "../wire/event.ts";
+import { encodeChecked } from "../wire/encode.ts";
 import { type Chunk, chunkOf, type Delivery, type Entry, textChunk } from "./entry.ts";
 import type { Group } from "./group.ts";
 import { OverflowQueue } from "./overflow_queue.ts";
 import { DeliverySink, type LeaveHandler, readableSink, type Sink } from "./sink.ts";
+import { snapshotEntries } from "./snapshot.ts";
 import type { CloseReason, Gap, GapReason, SubscribeOptions, Subscriber } from "./subscriber.ts";
 
 /** What a sink may hold of a subscriber whose events can be dropped, and no more than half its budget: what is in it cannot. */
@@ -255,18 +255,12 @@ export class Cursor implements Subscriber {
   /** The state, from its place on: the client takes its place only with the last of it. */
   async #sendSnapshot(why: "start" | "gap"): Promise<void> {
     this.#opened = false;
+    const lastId = this.options.checkpoints === false ? this.#host.idAt(this.position) : undefined;
     try {
-      let held: EventFields | undefined;
-      for await (const event of await this.options.snapshot!(why)) {
-        if (event.id !== undefined) throw new TypeError("Cannot send snapshot as its events must have no id");
-        if (held !== undefined) await this.#writeSnapshotEvent(held);
+      for await (const entry of snapshotEntries(this.options.snapshot!(why), this.position, lastId)) {
+        if (!this.#ended) await this.#room(entry.bytes.length);
         if (this.#ended) return;
-        held = event;
-      }
-      if (this.#ended) return;
-      const checkpoints = this.options.checkpoints !== false;
-      if (held !== undefined) {
-        await this.#writeSnapshotEvent(checkpoints ? held : { ...held, id: this.#host.idAt(this.position) });
+        this.#write(chunkOf([entry]));
       }
       if (this.#ended) return;
       this.#writeCheckpoint();
@@ -277,19 +271,14 @@ export class Cursor implements Subscriber {
     }
   }
 
-  async #writeSnapshotEvent(event: EventFields): Promise<void> {
-    const bytes = new TextEncoder().encode(encodeEvent(event));
-    const sink = this.#sink!;
-    if (sink.bufferedBytes > 0 && sink.bufferedBytes + bytes.length > this.#maxBufferedBytes) {
-      await new Promise<void>((resolve) => {
-        this.#resumeSnapshot = resolve;
-        this.#awaitDrain();
-      });
-      if (this.#ended) return;
-    }
-    const { event: type = "", data = "" } = event;
-    const delivery = { id: "", topics: [], type: type === "" ? "message" : type, data };
-    this.#write(chunkOf([{ position: this.position, bytes, delivery }]));
+  /** Resolves when so many bytes fit its budget, or it has ended. */
+  async #room(size: number): Promise<void> {
+    const { bufferedBytes } = this.#sink!;
+    if (bufferedBytes === 0 || bufferedBytes + size <= this.#maxBufferedBytes) return;
+    await new Promise<void>((resolve) => {
+      this.#resumeSnapshot = resolve;
+      this.#awaitDrain();
+    });
   }
 
   #writeCheckpoint(): void {
