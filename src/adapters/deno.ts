@@ -1,6 +1,6 @@
 /**
  * `serve()` on `Deno.serve`. Its connections cost about 58 kB each, most of it
- * native; the Node adapter, which Deno runs as well, a quarter of that.
+ * native; the Node adapter, which Deno runs as well, a sixth of that.
  *
  * @example A server on Deno
  * ```ts

@@ -247,6 +247,7 @@ export class Broker implements AsyncDisposable {
       onError: (error) => this.#report(error),
       onLost: (position) => this.#onLost(position),
     });
+    if (this.#closing !== undefined) return await tail.close(); // it came too late
     this.#tail = tail;
     this.#window = new Window(this.#windowBytes, tail.position);
     // Before anything is published: what comes after subscribe() reaches the subscriber
