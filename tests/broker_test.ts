@@ -530,6 +530,22 @@ describe("Broker: a slow subscriber", () => {
     assertEquals(sink.data, [...numbers(3), big]);
   });
 
+  it("gets everything whatever its budget is, one that is filled to the last byte included", async () => {
+    await using broker = new Broker({ heartbeat: 0 });
+    const ids = await publishAll(broker, "a", 5);
+    for (let maxBufferedBytes = 1; maxBufferedBytes < 160; maxBufferedBytes++) {
+      for (const lastEventId of [ids[0]!, "unknown"]) {
+        const sink = new TestSink(broker.subscribe("a", { lastEventId, maxBufferedBytes }), { paused: true });
+        for (let tries = 0; tries < 30 && sink.data.at(-1) !== "4"; tries++) {
+          await turns(1);
+          sink.drain({ pause: true });
+        }
+        assertEquals(sink.data.at(-1), "4", `a budget of ${maxBufferedBytes} bytes`);
+        sink.leave();
+      }
+    }
+  });
+
   it("does not slow down the others", async () => {
     await using broker = new Broker({ heartbeat: 0 });
     const stalled = new TestSink(broker.subscribe("a", { maxBufferedBytes: 1_000 }), { paused: true });

@@ -217,6 +217,7 @@ export class Broker implements AsyncDisposable {
   async #close(reason: CloseReason): Promise<void> {
     await undefined; // `#closing` is set before anything is refused
     this.#pauses.end();
+    await this.#attempt.catch(() => {}); // reported already; a tail that begins now is closed below
     await this.#publisher.idle();
     this.#fanOut.flushAll();
     await Promise.all(Array.from(this.#cursors, (cursor) => cursor.close(reason)));
@@ -247,7 +248,6 @@ export class Broker implements AsyncDisposable {
       onError: (error) => this.#report(error),
       onLost: (position) => this.#onLost(position),
     });
-    if (this.#closing !== undefined) return await tail.close(); // it came too late
     this.#tail = tail;
     this.#window = new Window(this.#windowBytes, tail.position);
     // Before anything is published: what comes after subscribe() reaches the subscriber

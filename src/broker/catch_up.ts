@@ -92,6 +92,7 @@ export class CatchUp {
       const { position } = cursor;
       if (!cursor.hasRoom) {
         this.#cursors.delete(cursor);
+        cursor.awaitRoom();
       } else if (position >= window.head && !cursor.hasGap) {
         this.#cursors.delete(cursor);
         this.#host.join(cursor);

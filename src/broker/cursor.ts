@@ -151,6 +151,11 @@ export class Cursor implements Subscriber {
     return !this.#ended && this.#opened && this.#sink!.bufferedBytes < this.#maxBufferedBytes;
   }
 
+  /** Comes back to the catch-up when its sink has drained. */
+  awaitRoom(): void {
+    if (this.#opened) this.#awaitDrain();
+  }
+
   /** Its group's events of this turn. */
   push(chunk: Chunk): void {
     const own = this.#own(chunk);
@@ -239,7 +244,7 @@ export class Cursor implements Subscriber {
       this.#opened = true;
       return this.tellGap(0);
     }
-    if (this.options.snapshot !== undefined && this.options.lastEventId === undefined) {
+    if (this.options.snapshot !== undefined && (this.options.lastEventId ?? "") === "") {
       return void this.#sendSnapshot("start");
     }
     if (this.#gap === undefined) this.#writeCheckpoint();
