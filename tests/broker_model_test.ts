@@ -6,6 +6,7 @@ import { Broker, MemoryReplayStore, type ReplayStore, SseError } from "../mod.ts
 import { matchesAny } from "../src/broker/topic.ts";
 import { SEED } from "./support/seed.ts";
 import { TestSink, turns } from "./support/test_sink.ts";
+import { wrapStore } from "./support/wrap_store.ts";
 
 const RUNS = Number(process.env.FRESHET_MODEL_RUNS ?? 400);
 const TOPICS = ["a", "b", "a/x", "c"];
@@ -67,7 +68,7 @@ function failing(
   const next: { append?: "refuse" | "uncertain"; read?: boolean } = {};
   return {
     next,
-    store: {
+    store: wrapStore(store, {
       async append(events) {
         const how = next.append;
         delete next.append;
@@ -83,13 +84,7 @@ function failing(
         }
         return store.read(after, options);
       },
-      tail: (handlers) => store.tail(handlers),
-      idAt: (position) => store.idAt(position),
-      locate: (id) => store.locate(id),
-      seek: (target) => store.seek(target),
-      removed: (topics) => store.removed(topics),
-      close: () => store.close(),
-    },
+    }),
   };
 }
 

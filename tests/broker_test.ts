@@ -7,11 +7,11 @@ import {
   type Delivery,
   type Gap,
   MemoryReplayStore,
-  type ReplayStore,
   SseError,
   type Subscriber,
 } from "../mod.ts";
 import { TestSink, turns } from "./support/test_sink.ts";
+import { wrapStore } from "./support/wrap_store.ts";
 
 async function publishAll(broker: Broker, topic: string, count: number, from = 0): Promise<string[]> {
   return await Promise.all(Array.from({ length: count }, (_, i) => broker.publish(topic, { data: String(from + i) })));
@@ -23,21 +23,6 @@ async function take(subscriber: Subscriber, count: number): Promise<Delivery[]> 
   const deliveries: Delivery[] = [];
   for await (const delivery of subscriber) if (deliveries.push(delivery) === count) break;
   return deliveries;
-}
-
-/** A store that does what a test tells it. */
-function wrap(store: ReplayStore, own: Partial<ReplayStore>): ReplayStore {
-  return {
-    append: (events) => store.append(events),
-    read: (after, options) => store.read(after, options),
-    tail: (handlers) => store.tail(handlers),
-    idAt: (position) => store.idAt(position),
-    locate: (id) => store.locate(id),
-    seek: (target) => store.seek(target),
-    removed: (topics) => store.removed(topics),
-    close: () => store.close(),
-    ...own,
-  };
 }
 
 const gapOf = (sink: TestSink): Gap[] =>
@@ -78,7 +63,7 @@ describe("Broker.publish()", () => {
 
   it("keeps the order of the calls, awaited or not, though the store is slow", async () => {
     const memory = new MemoryReplayStore();
-    const store = wrap(memory, {
+    const store = wrapStore(memory, {
       async append(events) {
         await turns(1);
         return await memory.append(events);
@@ -127,7 +112,7 @@ describe("Broker.publish()", () => {
   it("rejects with backend-failed when the store refuses, and the event reaches nobody", async () => {
     const memory = new MemoryReplayStore();
     let refuse = true;
-    const store = wrap(memory, {
+    const store = wrapStore(memory, {
       append: (events) => refuse ? Promise.reject(new Error("disk full")) : memory.append(events),
     });
     await using broker = new Broker({ store });
@@ -142,7 +127,7 @@ describe("Broker.publish()", () => {
   it("rejects with publish-uncertain, after which the same own ID is safe", async () => {
     const memory = new MemoryReplayStore();
     let cut = true;
-    const store = wrap(memory, {
+    const store = wrapStore(memory, {
       async append(events) {
         const results = await memory.append(events);
         if (!cut) return results;
@@ -162,7 +147,7 @@ describe("Broker.publish()", () => {
   it("bounds what is under way", async () => {
     const memory = new MemoryReplayStore();
     const gate = Promise.withResolvers<void>();
-    const store = wrap(memory, { append: async (events) => (await gate.promise, await memory.append(events)) });
+    const store = wrapStore(memory, { append: async (events) => (await gate.promise, await memory.append(events)) });
     await using broker = new Broker({ store, maxPendingPublishes: 3 });
     const calls = [1, 2, 3].map((data) => broker.publish("a", { data }));
     assertEquals((await assertRejects(() => broker.publish("a", { data: 4 }), SseError)).code, "too-many-pending");
@@ -349,7 +334,7 @@ describe("Broker.subscribe()", () => {
     const EVENTS = 10_000;
     const memory = new MemoryReplayStore();
     let read = 0;
-    const store = wrap(memory, {
+    const store = wrapStore(memory, {
       async read(after, options) {
         const result = await memory.read(after, options);
         read += result.events.length;
@@ -377,7 +362,7 @@ describe("Broker.subscribe()", () => {
     let calls = 0;
     const flaky = <T>(call: () => Promise<T>): Promise<T> =>
       calls++ % 2 === 0 ? Promise.reject(new Error("away")) : call();
-    const store = wrap(memory, {
+    const store = wrapStore(memory, {
       read: (after, options) => flaky(() => memory.read(after, options)),
       locate: (id) => flaky(() => memory.locate(id)),
     });
@@ -393,7 +378,7 @@ describe("Broker.subscribe()", () => {
   it("waits for a store that cannot be followed yet, whose publishes fail meanwhile", async () => {
     const memory = new MemoryReplayStore();
     let down = true;
-    const store = wrap(memory, {
+    const store = wrapStore(memory, {
       tail: (handlers) => down ? Promise.reject(new Error("away")) : memory.tail(handlers),
     });
     await using broker = new Broker({ store });
@@ -411,7 +396,7 @@ describe("Broker.subscribe()", () => {
   it("tells everyone when the engine has lost events", async () => {
     const memory = new MemoryReplayStore();
     let lose = (_: number): void => {};
-    const store = wrap(memory, {
+    const store = wrapStore(memory, {
       tail: (handlers) => {
         lose = (position) => handlers.onLost(position);
         return memory.tail(handlers);
@@ -675,8 +660,8 @@ describe("Broker: snapshot and filter", () => {
   it("gives the place with the last of it, so that who is cut off gets it again", async () => {
     await using broker = new Broker();
     await broker.publish("a", { data: "0" });
-    const gate = Promise.withResolvers<void>();
     for (const checkpoints of [true, false]) {
+      const gate = Promise.withResolvers<void>();
       const sink = new TestSink(broker.subscribe("a", {
         checkpoints,
         async *snapshot() {

@@ -234,8 +234,9 @@ export class Cursor implements Subscriber {
     this.#write(caughtUp && this.options.checkpoints !== false ? this.#host.checkpoint() : COMMENT);
   }
 
-  close(reason: CloseReason = "kicked"): Promise<void> {
-    return this.#end(reason);
+  async close(reason: CloseReason = "kicked"): Promise<void> {
+    await this.#end(reason);
+    await this.closed; // whoever ended it first
   }
 
   /** Both its sink and its place are there. */

@@ -18,7 +18,7 @@
 import { Broker } from "../broker/broker.ts";
 import { createHandler } from "../server/handler.ts";
 import { page, PAGE_HEADERS } from "./page.ts";
-import { problem } from "./problem.ts";
+import { problem } from "../server/problem.ts";
 import { publish } from "./publish.ts";
 import { topicOf } from "./routes.ts";
 

@@ -1,4 +1,4 @@
-import { problem } from "./problem.ts";
+import { problem } from "../server/problem.ts";
 
 /**
  * Lets pass only what a page or a program of this machine can have meant: the

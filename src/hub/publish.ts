@@ -1,7 +1,7 @@
 import type { Broker } from "../broker/broker.ts";
 import type { Json, Publication } from "../broker/broker_options.ts";
 import { SseError } from "../errors.ts";
-import { problem } from "./problem.ts";
+import { problem } from "../server/problem.ts";
 import { topicOf } from "./routes.ts";
 
 /** Answers `POST /publish/<topic…>`: 201 and the ID, or a problem that says why nothing was published. */

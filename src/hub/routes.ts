@@ -1,5 +1,5 @@
 import { checkTopic } from "../broker/topic.ts";
-import { problem } from "./problem.ts";
+import { problem } from "../server/problem.ts";
 
 /** The topic that a path names after its prefix, or the answer to one that names none. */
 export function topicOf(request: Request, prefix: string): string | Response {

@@ -8,6 +8,7 @@ import { carry } from "./carried.ts";
 import { corsHeaders, type CorsOptions, isPreflight, preflight } from "./cors.ts";
 import { acceptsEventStream, eventStreamHeaders } from "./headers.ts";
 import { lastEventIdOf } from "./last_event_id.ts";
+import { problem } from "./problem.ts";
 
 /** What a host passes beside the request: a runtime's information about the connection, or anything else. */
 export type HandlerInfo = unknown;
@@ -218,14 +219,6 @@ function keepOpen(request: Request, info: HandlerInfo): void {
   } catch {
     // Somebody else's `timeout`: then the heartbeat keeps the stream alive
   }
-}
-
-/** An error as JSON (RFC 9457). */
-function problem(status: number, detail: string, headers: Record<string, string> = {}): Response {
-  return new Response(JSON.stringify({ status, detail }), {
-    status,
-    headers: { ...headers, "content-type": "application/problem+json", "cache-control": "no-store" },
-  });
 }
 
 /** Headers of a fetched or redirecting response cannot be changed: take a copy that can. */
