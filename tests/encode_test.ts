@@ -101,13 +101,53 @@ describe("encodeEvent()", () => {
 });
 
 describe("EventEncoderStream", () => {
-  it("encodes one chunk an event", async () => {
+  it("encodes what is written in one burst as few chunks, in order", async () => {
+    const events = Array.from({ length: 100 }, (_, i): EventFields => ({ id: i, data: "ü" }));
     const chunks = await Array.fromAsync(
-      ReadableStream.from<EventFields>([{ data: "ü" }, { id: 1 }]).pipeThrough(new EventEncoderStream()),
+      ReadableStream.from(events).pipeThrough(new EventEncoderStream()),
       (chunk) => new TextDecoder().decode(chunk),
     );
-    assertEquals(chunks, ["data: ü\n\n", "id: 1\n\n"]);
+    assertEquals(chunks.join(""), events.map(encodeEvent).join(""));
+    assertEquals(chunks.length < 20, true, `${chunks.length} chunks`);
   });
+
+  it("lets an event that comes alone leave at once", async () => {
+    const stream = new EventEncoderStream();
+    const writer = stream.writable.getWriter();
+    const reader = stream.readable.getReader();
+    for (const data of ["one", "two"]) {
+      void writer.write({ data });
+      const { value } = await reader.read();
+      assertEquals(new TextDecoder().decode(value), `data: ${data}\n\n`);
+    }
+    await Promise.all([writer.close(), reader.closed]);
+  });
+
+  it("gives a reader that waits what came before an event that cannot be encoded", async () => {
+    const stream = new EventEncoderStream();
+    const writer = stream.writable.getWriter();
+    const reader = stream.readable.getReader();
+    const first = reader.read();
+    void writer.write({ data: "good" });
+    const bad = writer.write({ event: "a\nb" }).then(() => undefined, (error) => error);
+    assertEquals(new TextDecoder().decode((await first).value), "data: good\n\n");
+    assertEquals(await bad instanceof TypeError, true);
+    await Promise.allSettled([writer.closed, reader.closed]);
+  });
+
+  for (const leave of ["cancelled", "aborted"] as const) {
+    it(`drops what waits when it is ${leave}, and throws at nobody`, async () => {
+      const stream = new EventEncoderStream();
+      const writer = stream.writable.getWriter();
+      writer.closed.catch(() => {});
+      const written = writer.write({ data: "one" }).catch(() => {});
+      await Promise.resolve(); // taken in, not yet out
+      if (leave === "cancelled") await stream.readable.cancel("enough");
+      else await Promise.all([writer.abort("enough"), stream.readable.getReader().closed.catch(() => {})]);
+      await written;
+      for (let i = 0; i < 20; i++) await Promise.resolve();
+    });
+  }
 
   it("fails with the encoder's error, and cancels what is piped into it", async () => {
     const cancelled = Promise.withResolvers<unknown>();
@@ -129,7 +169,7 @@ describe("EventEncoderStream", () => {
     const reader = source.pipeThrough(new EventEncoderStream()).getReader();
     await reader.read();
     for (let i = 0; i < 200; i++) await Promise.resolve();
-    assertEquals(pulled <= 1 + 32 + 2, true, `pulled ${pulled}`);
+    assertEquals(pulled <= 16 + 48 + 2, true, `pulled ${pulled}`);
     await reader.cancel();
   });
 });

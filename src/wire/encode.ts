@@ -42,6 +42,6 @@ export function encodeChecked(event: EventFields): string {
 
 /** One line of the format for each line of the value. */
 function lines(prefix: string, value: string): string {
-  if (!value.includes("\n") && !value.includes("\r")) return `${prefix}${value}\n`;
-  return prefix + value.split(/\r\n|[\r\n]/).join("\n" + prefix) + "\n";
+  const lf = value.includes("\r") ? value.replaceAll(/\r\n?/g, "\n") : value;
+  return `${prefix}${lf.includes("\n") ? lf.replaceAll("\n", "\n" + prefix) : lf}\n`;
 }
