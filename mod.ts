@@ -24,6 +24,7 @@
  */
 export { SseError, type SseErrorCode } from "./src/errors.ts";
 export type { EventFields, ParsedEvent } from "./src/wire/event.ts";
+export type { Gap, GapReason } from "./src/wire/gap.ts";
 export { encodeEvent } from "./src/wire/encode.ts";
 export { EventEncoderStream } from "./src/wire/encode_stream.ts";
 export { EventParser, type EventParserOptions } from "./src/wire/parse.ts";
@@ -52,7 +53,7 @@ export type {
   TailHandlers,
 } from "./src/broker/replay_store.ts";
 export type { LeaveHandler, Sink } from "./src/broker/sink.ts";
-export type { CloseReason, Gap, GapReason, SubscribeOptions, Subscriber } from "./src/broker/subscriber.ts";
+export type { CloseReason, SubscribeOptions, Subscriber } from "./src/broker/subscriber.ts";
 export { subscriberOf } from "./src/server/carried.ts";
 export type { CorsOptions } from "./src/server/cors.ts";
 export { eventStream, type EventStreamOptions, type EventWriter } from "./src/server/event_stream.ts";

@@ -5,6 +5,10 @@
  * - `"parser-failed"`: a parser was fed after it had failed or ended.
  * - `"not-an-event-stream"`: a response is not a `200` of type `text/event-stream`.
  * - `"source-failed"`: what an event stream is read or made from threw or broke off.
+ * - `"stream-ended"`: the server ended an event stream that was to go on.
+ * - `"inactive"`: nothing came for longer than `inactivityTimeout`.
+ * - `"retries-exhausted"`: a client gave up reconnecting; `cause` is the last failure.
+ * - `"body-used"`: a client cannot send the body of its request a second time; `cause` is why it had to.
  * - `"broker-closed"`: the broker has been closed.
  * - `"backend-failed"`: the replay store refused; the event reached nobody.
  * - `"publish-uncertain"`: the replay store may or may not have the event.
@@ -16,6 +20,10 @@ export type SseErrorCode =
   | "parser-failed"
   | "not-an-event-stream"
   | "source-failed"
+  | "stream-ended"
+  | "inactive"
+  | "retries-exhausted"
+  | "body-used"
   | "broker-closed"
   | "backend-failed"
   | "publish-uncertain"
@@ -37,8 +45,8 @@ export type SseErrorCode =
  * ```
  */
 export class SseError extends Error {
-  /** Always `"SseError"`. */
-  override readonly name = "SseError";
+  /** `"SseError"`; a subclass has its own. */
+  override readonly name: string = "SseError";
   /** What went wrong, for programs. */
   readonly code: SseErrorCode;
 

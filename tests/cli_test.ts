@@ -1,21 +1,10 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { execFileSync, spawn, spawnSync } from "node:child_process";
-import { existsSync } from "node:fs";
 import process from "node:process";
 import { describe, it } from "node:test";
+import { launchChromium, noChromium } from "./support/chromium.ts";
 import { commandLine, HubProcess } from "./support/hub_process.ts";
 
-const CHROMIUM = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"].find(existsSync);
-const CHROMIUM_FLAGS = [
-  "--headless",
-  "--no-sandbox",
-  "--disable-gpu",
-  "--disable-quic",
-  "--no-first-run",
-  "--disable-background-networking",
-  "--disable-component-update",
-  "--disable-sync",
-];
 const hasCurl = spawnSync("curl", ["--version"]).status === 0;
 
 function curl(...args: string[]): string {
@@ -72,10 +61,9 @@ describe("freshet serve --dev", () => {
 
   it("is a page in which Chromium sees events, publishes, and resumes", {
     timeout: 120_000,
-    skip: CHROMIUM === undefined ? "there is no Chromium" : false,
+    skip: noChromium,
   }, async () => {
-    const { chromium } = await import("playwright-core");
-    const browser = await chromium.launch({ executablePath: CHROMIUM!, args: CHROMIUM_FLAGS });
+    const browser = await launchChromium();
     try {
       const hub = await HubProcess.start();
       const { port } = new URL(hub.url);

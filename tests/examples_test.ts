@@ -3,7 +3,7 @@ import { spawnSync } from "node:child_process";
 import { readdirSync } from "node:fs";
 import process from "node:process";
 import { describe, it } from "node:test";
-import { runtime } from "./support/runtime.ts";
+import { runtimeFlags } from "./support/runtime.ts";
 
 /** What each example prints; one that is not here fails. */
 const prints: Readonly<Record<string, string>> = {
@@ -11,16 +11,10 @@ const prints: Readonly<Record<string, string>> = {
   "progress.ts": "progress 0\nprogress 25\nprogress 50\nprogress 75\nprogress 100\ndone report.pdf\n",
 };
 
-const flags: Readonly<Record<typeof runtime, string[]>> = {
-  deno: ["run", "-A", "--quiet"],
-  bun: [],
-  node: ["--import", "./tests/support/resolve.mjs"],
-};
-
 describe("The examples", () => {
   for (const file of readdirSync("examples")) {
     it(`${file} runs`, { timeout: 60_000 }, () => {
-      const { status, stdout, stderr } = spawnSync(process.execPath, [...flags[runtime], `examples/${file}`], {
+      const { status, stdout, stderr } = spawnSync(process.execPath, [...runtimeFlags, `examples/${file}`], {
         encoding: "utf8",
         timeout: 30_000,
       });

@@ -10,6 +10,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   wire: [],
   broker: ["wire"],
   server: ["wire", "broker"],
+  client: ["wire"],
   // Buffer and setImmediate are globals of Node; types of http2 and streams come from its modules
   adapters: ["wire", "broker", "server", "node:http", "node:http2", "node:net", "node:stream"],
   hub: ["wire", "broker", "server"],

@@ -1,6 +1,7 @@
 import type { EventFields } from "../wire/event.ts";
+import type { Gap } from "../wire/gap.ts";
 import type { ReplayStore } from "./replay_store.ts";
-import type { CloseReason, Gap, Subscriber } from "./subscriber.ts";
+import type { CloseReason, Subscriber } from "./subscriber.ts";
 
 /** A JSON value. */
 export type Json = string | number | boolean | null | readonly Json[] | { readonly [member: string]: Json | undefined };

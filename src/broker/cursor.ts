@@ -1,10 +1,11 @@
 import { encodeChecked } from "../wire/encode.ts";
+import type { Gap, GapReason } from "../wire/gap.ts";
 import { type Chunk, chunkOf, type Delivery, type Entry, textChunk } from "./entry.ts";
 import type { Group } from "./group.ts";
 import { OverflowQueue } from "./overflow_queue.ts";
 import { DeliverySink, type LeaveHandler, readableSink, type Sink } from "./sink.ts";
 import { snapshotEntries } from "./snapshot.ts";
-import type { CloseReason, Gap, GapReason, SubscribeOptions, Subscriber } from "./subscriber.ts";
+import type { CloseReason, SubscribeOptions, Subscriber } from "./subscriber.ts";
 
 /** What a sink may hold of a subscriber whose events can be dropped, and no more than half its budget: what is in it cannot. */
 const UNDROPPABLE_BYTES = 65_536;

@@ -1,4 +1,5 @@
 import { SseError } from "../errors.ts";
+import { checkNumber } from "./check_number.ts";
 import type { ParsedEvent } from "./event.ts";
 
 /** Options for {@linkcode EventParser}. */
@@ -102,9 +103,7 @@ export class EventParser {
     if (typeof onEvent !== "function") {
       throw new TypeError(`Cannot make parser as onEvent must be a function: got ${typeof onEvent}`);
     }
-    if (typeof maxEventSize !== "number" || !(maxEventSize >= 1)) {
-      throw new RangeError(`Cannot make parser as maxEventSize must be a number >= 1: got ${maxEventSize}`);
-    }
+    checkNumber("maxEventSize", maxEventSize, 1);
     this.#onEvent = onEvent;
     this.#onComment = onComment;
     this.#onRetry = onRetry;
@@ -130,7 +129,7 @@ export class EventParser {
       const { why, cause } = this.#refusal;
       throw new SseError("parser-failed", `Cannot parse as ${why}: call reset() first`, { cause });
     }
-    if (this.#pushing) throw new TypeError("Cannot parse chunk as push() was called from a callback of push()");
+    if (this.#pushing) throw new TypeError("Cannot parse chunk inside a callback of push()");
     this.#pushing = true;
     try {
       if (typeof chunk === "string") this.#parse(this.#byteLength === 0 ? chunk : this.#decode(NOTHING) + chunk);
@@ -333,10 +332,8 @@ export class EventParser {
 }
 
 function tooLarge(maxEventSize: number): SseError {
-  return new SseError(
-    "event-too-large",
-    `Cannot parse event as it is longer than maxEventSize: got more than ${maxEventSize} UTF-16 code units`,
-  );
+  const message = `Cannot parse event longer than maxEventSize: got more than ${maxEventSize}`;
+  return new SseError("event-too-large", message);
 }
 
 /** The index of the first CR or LF, or -1. */

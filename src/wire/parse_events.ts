@@ -1,7 +1,9 @@
 import { SseError } from "../errors.ts";
 import type { ParsedEvent } from "./event.ts";
-import { isEventStream } from "./media_type.ts";
+import { isEventStream, notAnEventStream } from "./event_stream_response.ts";
 import { EventParser, type EventParserOptions } from "./parse.ts";
+import { PulledEvents } from "./pulled_events.ts";
+import { sourceFailed } from "./source_failed.ts";
 
 /** Options for {@linkcode parseEvents}: those of the parser, and a signal. */
 export interface ParseEventsOptions extends Omit<EventParserOptions, "onEvent"> {
@@ -40,7 +42,55 @@ export function parseEvents(
   options: ParseEventsOptions = {},
 ): AsyncIterableIterator<ParsedEvent> {
   const { signal, ...parserOptions } = options;
-  return new EventIterator(open(source), parserOptions, signal);
+  const chunks = open(source);
+  const events = new PulledEvents({
+    async read() {
+      try {
+        const { done, value } = await chunks.next();
+        if (events.ended) return;
+        if (!done) return push(value as Uint8Array | string);
+        parser.end();
+        end();
+      } catch (cause) {
+        if (events.ended) return;
+        end({ error: sourceFailed(cause) });
+      }
+    },
+    leave(busy) {
+      signal?.removeEventListener("abort", abort);
+      const stopped = chunks.stop();
+      // A source that is busy may never answer: it is told and not waited for, and its read has its error
+      return busy ? void Promise.resolve(stopped).catch(() => {}) : stopped;
+    },
+  });
+  const parser = new EventParser({ ...parserOptions, onEvent: (event) => events.push(event) });
+  if (signal?.aborted) abort();
+  else signal?.addEventListener("abort", abort, { once: true });
+  return events;
+
+  function push(chunk: Uint8Array | string): void {
+    try {
+      parser.push(chunk);
+    } catch (error) {
+      stop(error);
+    }
+  }
+
+  function abort(): void {
+    events.drop();
+    stop(signal!.reason);
+  }
+
+  /** Ends early: the loop gets the error, the source is told. */
+  function stop(error: unknown): void {
+    end({ error });
+    void Promise.resolve(chunks.stop(error)).catch(() => {});
+  }
+
+  function end(failure?: { readonly error: unknown }): void {
+    events.end(failure);
+    signal?.removeEventListener("abort", abort);
+  }
 }
 
 /** What is left of a source once it is open: chunks, and a way to stop it. */
@@ -77,16 +127,11 @@ function readIterable(iterator: AsyncIterator<Uint8Array | string>): Chunks {
 }
 
 function readBody(response: Response): Chunks {
-  const { status, body } = response;
-  const type = response.headers.get("content-type");
-  if (status !== 200 || !isEventStream(type) || body === null) {
+  const { body } = response;
+  if (!isEventStream(response) || body === null) {
     // Nobody will read it: let the connection go. Its failure is none of the caller's
     if (body !== null && !body.locked) body.cancel().catch(() => {});
-    throw new SseError(
-      "not-an-event-stream",
-      `Cannot read events as the response is not an event stream: got status ${status}, type ${type ?? "none"}` +
-        (body === null ? ", no body" : ""),
-    );
+    throw new SseError("not-an-event-stream", notAnEventStream(response));
   }
   return readStream(body);
 }
@@ -98,116 +143,4 @@ function readStream(stream: ReadableStream<Uint8Array>): Chunks {
     // A stream that has failed has stopped: its failure belongs to whoever reads on
     stop: (reason) => reader.cancel(reason).catch(() => {}),
   };
-}
-
-type Result = IteratorResult<ParsedEvent, undefined>;
-
-const DONE: Result = { done: true, value: undefined };
-
-/** By hand: an async generator costs several promises an event, this one the promise that `next` returns. */
-class EventIterator implements AsyncIterableIterator<ParsedEvent> {
-  readonly #chunks: Chunks;
-  readonly #parser: EventParser;
-  readonly #signal: AbortSignal | undefined;
-  #queue: ParsedEvent[] = [];
-  #taken = 0;
-  /** The `next` that waits for a chunk; those that overlap it wait for it. */
-  #pulling: Promise<Result> | undefined;
-  #ended = false;
-  #failure: { readonly error: unknown } | undefined;
-
-  constructor(chunks: Chunks, options: Omit<EventParserOptions, "onEvent">, signal: AbortSignal | undefined) {
-    this.#chunks = chunks;
-    this.#parser = new EventParser({ ...options, onEvent: (event) => void this.#queue.push(event) });
-    this.#signal = signal;
-    if (signal?.aborted) this.#abort();
-    else signal?.addEventListener("abort", this.#abort, { once: true });
-  }
-
-  [Symbol.asyncIterator](): this {
-    return this;
-  }
-
-  next(): Promise<Result> {
-    if (this.#pulling !== undefined) return this.#pulling.then(() => this.next(), () => this.next());
-    if (this.#taken < this.#queue.length) {
-      return Promise.resolve({ done: false, value: this.#queue[this.#taken++]! });
-    }
-    if (this.#failure === undefined && this.#ended) return Promise.resolve(DONE);
-    return this.#pulling = this.#pull();
-  }
-
-  async return(): Promise<Result> {
-    this.#queue = [];
-    this.#failure = undefined;
-    if (this.#ended) return DONE;
-    const busy = this.#pulling !== undefined;
-    const stopped = this.#end();
-    // A source that is busy may never answer: it is told and not waited for, and its read has its error
-    if (busy) void Promise.resolve(stopped).catch(() => {});
-    else await stopped;
-    return DONE;
-  }
-
-  /** Reads chunks until there is something to give. */
-  async #pull(): Promise<Result> {
-    this.#queue = [];
-    this.#taken = 0;
-    while (!this.#ended) {
-      try {
-        const { done, value } = await this.#chunks.next();
-        if (this.#ended) break;
-        if (done) {
-          this.#parser.end();
-          this.#leave();
-        } else {
-          this.#push(value as Uint8Array | string);
-        }
-      } catch (cause) {
-        if (this.#ended) break;
-        this.#leave();
-        const why = cause instanceof Error ? cause.message : String(cause);
-        this.#failure = {
-          error: new SseError("source-failed", `Cannot read events as the source failed: got ${why}`, { cause }),
-        };
-      }
-      if (this.#queue.length > 0) {
-        this.#pulling = undefined;
-        return { done: false, value: this.#queue[this.#taken++]! };
-      }
-    }
-    await undefined; // never before `next` has kept this promise
-    this.#pulling = undefined;
-    if (this.#failure === undefined) return DONE;
-    const { error } = this.#failure;
-    this.#failure = undefined;
-    throw error;
-  }
-
-  #push(chunk: Uint8Array | string): void {
-    try {
-      this.#parser.push(chunk);
-    } catch (error) {
-      this.#failure = { error };
-      void Promise.resolve(this.#end(error)).catch(() => {}); // the loop gets the parser's error
-    }
-  }
-
-  readonly #abort = (): void => {
-    const { reason } = this.#signal!;
-    this.#queue = [];
-    this.#failure = { error: reason };
-    void Promise.resolve(this.#end(reason)).catch(() => {}); // the loop gets the reason
-  };
-
-  /** Ends early: stops the source. */
-  #end(reason?: unknown): Promise<unknown> | undefined {
-    this.#leave();
-    return this.#chunks.stop(reason);
-  }
-
-  #leave(): void {
-    this.#ended = true;
-    this.#signal?.removeEventListener("abort", this.#abort);
-  }
 }

@@ -1,0 +1,268 @@
+import { SseError } from "../errors.ts";
+import { checkNumber } from "../wire/check_number.ts";
+import type { ParsedEvent } from "../wire/event.ts";
+import type { Gap } from "../wire/gap.ts";
+import { PulledEvents } from "../wire/pulled_events.ts";
+import { sourceFailed } from "../wire/source_failed.ts";
+import { attempt, NO_CONTENT } from "./attempt.ts";
+import { makeBackoff } from "./backoff.ts";
+import type { ConnectOptions } from "./connect_options.ts";
+import { isHidden, watchPage } from "./page_events.ts";
+import { call } from "./report.ts";
+import { Permanent, resolveUrl } from "./request.ts";
+import { ResponseError } from "./response_error.ts";
+import { StreamLoop } from "./stream_loop.ts";
+
+/**
+ * Why a connection is closed: `"closed"` (by `close()`, or by leaving the
+ * loop), `"aborted"` (by its signal, whose reason is `error`), `"ended"` (the
+ * server answered 204, or its stream ended and `reconnect` is `false`),
+ * `"failed"` (for good, by `error`).
+ */
+export interface ConnectionEnd {
+  /** What closed it. */
+  readonly reason: "closed" | "aborted" | "ended" | "failed";
+  /** What a loop over its events throws: for `"aborted"` and `"failed"`. */
+  readonly error?: unknown;
+}
+
+/** A connection to an event stream that resumes. It is read in one way: as an async iterable, or by listeners. */
+export interface EventStreamConnection extends AsyncIterable<ParsedEvent>, AsyncDisposable {
+  /** The URL that is asked for. */
+  readonly url: string;
+  /** `"connecting"` before the first response and between two, `"open"` while one is read, `"closed"` for good. */
+  readonly readyState: "connecting" | "open" | "closed";
+  /** The last event ID: of the last event that was given out, or of a block without data after it. Save it to resume. */
+  readonly lastEventId: string;
+  /** Why it is closed, once it is. Never rejects. */
+  readonly closed: Promise<ConnectionEnd>;
+  /**
+   * Its events, once only. A loop that is slow slows the socket; leaving it closes the connection.
+   *
+   * @throws {TypeError} If it is being read already.
+   */
+  [Symbol.asyncIterator](): AsyncIterableIterator<ParsedEvent, undefined>;
+  /**
+   * Calls for each event of a type. One that throws is reported as uncaught, and harms nobody else.
+   *
+   * @param type The event type: `"message"` for events that have none.
+   * @param listener What to call.
+   * @returns Stops that.
+   * @throws {TypeError} If it is being read in a loop.
+   */
+  on(type: string, listener: (event: ParsedEvent) => void): () => void;
+  /**
+   * Calls for each event, after those that `on` its type.
+   *
+   * @param listener What to call.
+   * @returns Stops that.
+   * @throws {TypeError} If it is being read in a loop.
+   */
+  onAny(listener: (event: ParsedEvent) => void): () => void;
+  /** Closes it: no event follows. May be called again. */
+  close(): Promise<void>;
+}
+
+/**
+ * Connects to an event stream, and again whenever it breaks off, with the last
+ * event ID: from a server that replays (Freshet's, with its replay store) each
+ * event comes once, in order. Nothing is asked for before it is read, by the
+ * first `next()` or the first `on()`.
+ *
+ * @example Events, wherever they come from
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { Broker, createHandler } from "@freshet/sse";
+ * import { connect } from "@freshet/sse/client";
+ *
+ * await using broker = new Broker();
+ * const handler = createHandler(broker, { topics: "pets", start: "all" });
+ * await broker.publish("pets", { data: "woof" });
+ *
+ * const events = connect("http://localhost/pets", {
+ *   headers: async () => ({ authorization: `Bearer ${await Promise.resolve("fresh token")}` }),
+ *   fetch: (url, init) => handler(new Request(url, init)),
+ * });
+ * for await (const event of events) {
+ *   assertEquals(event.data, "woof");
+ *   break; // closes it
+ * }
+ * assertEquals(await events.closed, { reason: "closed" });
+ * ```
+ *
+ * @param url Where the event stream is; relative to the page, where there is one.
+ * @param options How to ask for it, when to try again, what to call.
+ * @returns The connection, before it is made.
+ * @throws {TypeError} If the URL, the method, the headers or the combination of body and method are not valid.
+ * @throws {RangeError} If a number is out of bounds.
+ */
+export function connect(url: string | URL, options: ConnectOptions = {}): EventStreamConnection {
+  const { body, headers, method = "GET", reconnect = true, signal } = options;
+  const { href } = resolveUrl(url);
+  // Refuses what can be refused at once: a bad method or header
+  const request = new Request(href, { method, headers: typeof headers === "function" ? {} : headers ?? {} });
+  if (body !== undefined && /^(?:GET|HEAD)$/.test(request.method)) {
+    throw new TypeError(`Cannot connect as ${request.method} takes no body`);
+  }
+  checkNumber("inactivityTimeout", options.inactivityTimeout ?? 0);
+
+  const backoff = makeBackoff(options.backoff);
+  const closed = Promise.withResolvers<ConnectionEnd>();
+  const listening = new AbortController(); // to the signal and to the page
+  const listeners = new Map<string | undefined, Set<Listener>>();
+  /** Not of what cannot be had again. */
+  const pauses = options.whenHidden === "pause" && reconnect && !(body instanceof ReadableStream);
+  let readyState: EventStreamConnection["readyState"] = "connecting";
+  let reading: "loop" | "listeners" | undefined;
+  /** The server's reconnection time, in milliseconds. */
+  let reconnectionTime = 0;
+  /** The ID of the last event that was given out. */
+  let givenId = options.lastEventId ?? "";
+
+  const loop = new StreamLoop({
+    ...options,
+    onEvent: (event) => events.push(event),
+    onComment: (comment) => call(options.onComment, comment),
+    onRetry: (time) => reconnectionTime = time,
+    request: (lastEventId, signal) => attempt(href, options, lastEventId, signal),
+    onOpen(response) {
+      readyState = "open";
+      backoff.reset();
+      call(options.onOpen, response);
+    },
+    onLost,
+  });
+  const events = new PulledEvents({
+    read: () => loop.step(),
+    leave: close,
+    accept(event) {
+      givenId = event.lastEventId;
+      return !isTold(event, options);
+    },
+  });
+  if (signal?.aborted) abort();
+  else signal?.addEventListener("abort", abort, listening);
+
+  return {
+    url: href,
+    closed: closed.promise,
+    get readyState() {
+      return readyState;
+    },
+    get lastEventId() {
+      return lastEventId();
+    },
+    on: listen,
+    onAny: (listener) => listen(undefined, listener),
+    [Symbol.asyncIterator]: () => readAs("loop"),
+    close,
+    [Symbol.asyncDispose]: close,
+  };
+
+  function lastEventId(): string {
+    return events.isEmpty && readyState !== "closed" ? loop.lastEventId : givenId;
+  }
+
+  function readAs(how: "loop" | "listeners"): PulledEvents {
+    if (reading !== undefined) throw new TypeError("Cannot read events as they are being read already");
+    reading = how;
+    watchPage(onPageChange, listening.signal);
+    return events;
+  }
+
+  function listen(type: string | undefined, listener: Listener): () => void {
+    if (reading !== "listeners") void dispatchAll(readAs("listeners"));
+    let own = listeners.get(type);
+    if (own === undefined) listeners.set(type, own = new Set());
+    own.add(listener);
+    return () => void own.delete(listener);
+  }
+
+  async function dispatchAll(events: PulledEvents): Promise<void> {
+    await undefined; // who listens in the same turn hears all
+    try {
+      for await (const event of events) {
+        for (const type of [event.type, undefined]) {
+          for (const listener of listeners.get(type) ?? []) {
+            if (readyState !== "closed") call(listener, event);
+          }
+        }
+      }
+    } catch {
+      // `closed` tells
+    }
+  }
+
+  // deno-lint-ignore require-await
+  async function close(): Promise<void> {
+    leave({ reason: "closed" });
+  }
+
+  function abort(): void {
+    leave({ reason: "aborted", error: signal!.reason });
+  }
+
+  /** What came before a failure is given out first; who leaves wants no more. */
+  function leave(end: ConnectionEnd): void {
+    finish(end);
+    events.drop();
+  }
+
+  function finish(end: ConnectionEnd): void {
+    if (readyState === "closed") return;
+    givenId = lastEventId();
+    readyState = "closed";
+    events.end("error" in end ? { error: end.error } : undefined);
+    listening.abort();
+    loop.end();
+    closed.resolve(end);
+  }
+
+  function onPageChange(): void {
+    if (!isHidden()) loop.hurry();
+    else if (pauses) loop.breakOff(HIDDEN);
+  }
+
+  /** Whether to try again, and when. */
+  function onLost(failure: unknown): number {
+    readyState = "connecting";
+    if (pauses && isHidden()) return Infinity; // until it is shown
+    if (failure === HIDDEN) return 0;
+    try {
+      if (failure === NO_CONTENT) throw failure;
+      if (failure instanceof Permanent) throw failure.error;
+      const error = failure instanceof SseError ? failure : sourceFailed(failure);
+      if (!reconnect) throw error.code === "stream-ended" ? NO_CONTENT : error;
+      if (body instanceof ReadableStream) {
+        const message = "Cannot reconnect as the body is a stream: give a function that makes it";
+        throw new SseError("body-used", message, { cause: error });
+      }
+      const wait = backoff.next(error);
+      const delay = wait + Math.max(reconnectionTime, error instanceof ResponseError ? error.retryAfter : 0);
+      call(options.onRetry, error, delay, backoff.attempt);
+      return delay;
+    } catch (error) {
+      finish(error === NO_CONTENT ? { reason: "ended" } : { reason: "failed", error });
+      return 0;
+    }
+  }
+}
+
+type Listener = (event: ParsedEvent) => void;
+
+/** Why we let go of the connection of a page that is hidden. */
+const HIDDEN = new Permanent(undefined);
+
+/** Whether it was one of Freshet's own events, and somebody asked to be told of those. */
+function isTold({ type, data }: ParsedEvent, { onClose, onGap }: ConnectOptions): boolean {
+  const hook = type === "gap" ? onGap : type === "close" && onClose && ((told: Gap) => onClose(told.reason));
+  if (!hook) return false;
+  try {
+    const told = JSON.parse(data);
+    if (typeof told.reason !== "string") return false;
+    call(hook, told);
+    return true;
+  } catch {
+    return false; // somebody else's event of that type
+  }
+}

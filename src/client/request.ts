@@ -1,0 +1,74 @@
+/** What the client needs of a `fetch`: give your own to add cookies, a proxy, a test's answers. */
+export type FetchLike = (url: string, init: RequestInit) => Promise<Response>;
+
+/** Headers, or a function that makes them, asked again at each attempt: for tokens that expire. */
+export type HeadersSource = HeadersInit | (() => HeadersInit | Promise<HeadersInit>);
+
+/** A failure that no further attempt can mend. */
+export class Permanent {
+  readonly error: unknown;
+
+  constructor(error: unknown) {
+    this.error = error;
+  }
+}
+
+/** Resolves a URL as the page or worker would that runs this. */
+export function resolveUrl(url: string | URL): URL {
+  const { document, location } = globalThis as {
+    document?: { readonly baseURI: string };
+    location?: { readonly href: string };
+  };
+  return new URL(url, document?.baseURI ?? location?.href);
+}
+
+/** What an attempt asks with. */
+export interface RequestOptions {
+  readonly body?: BodyInit | (() => BodyInit | Promise<BodyInit>) | undefined;
+  readonly credentials?: RequestCredentials | undefined;
+  readonly fetch?: FetchLike | undefined;
+  readonly headers?: HeadersSource | undefined;
+  readonly method?: string | undefined;
+}
+
+/**
+ * Asks for an event stream.
+ *
+ * @throws {Permanent} If the headers or the last event ID are none that can be sent.
+ */
+export async function ask(
+  url: string,
+  { body, credentials, fetch: ask = fetch, headers: source, method = "GET" }: RequestOptions,
+  lastEventId: string,
+  signal: AbortSignal,
+): Promise<Response> {
+  const given = await (typeof source === "function" ? source() : source);
+  let headers;
+  try {
+    headers = new Headers(given);
+    // § 9.2.2, step 10 of the constructor
+    if (!headers.has("accept")) headers.set("accept", "text/event-stream");
+    // § 9.2.3: `Last-Event-ID`, if the last event ID string is not empty
+    if (lastEventId !== "") headers.set("last-event-id", headerValue(lastEventId));
+  } catch (error) {
+    throw new Permanent(error);
+  }
+  // § 9.2.2, step 11: the cache mode
+  const init: RequestInit = { method, headers, cache: "no-store", signal };
+  // Not every `fetch` knows these: told only what is wanted
+  if (credentials !== undefined) init.credentials = credentials;
+  if (body !== undefined) {
+    init.body = typeof body === "function" ? await body() : body;
+    if (init.body instanceof ReadableStream) Object.assign(init, { duplex: "half" });
+  }
+  return ask(url, init);
+}
+
+/** Encoded as UTF-8: a header's value is bytes, which JavaScript writes as Latin-1. */
+function headerValue(lastEventId: string): string {
+  // deno-lint-ignore no-control-regex
+  if (/[\0-\x08\n-\x1f\x7f]/.test(lastEventId)) {
+    throw new TypeError(`Cannot reconnect as no header holds the last event ID ${JSON.stringify(lastEventId)}`);
+  }
+  return unescape(encodeURIComponent(lastEventId));
+}

@@ -1,0 +1,105 @@
+import type { ParsedEvent } from "./event.ts";
+
+type Result = IteratorResult<ParsedEvent, undefined>;
+
+const DONE: Result = { done: true, value: undefined };
+
+/** What fills a {@linkcode PulledEvents}. */
+export interface EventPuller {
+  /** Reads on by one step, and pushes what that brings. Must not reject. */
+  read(): Promise<void>;
+  /** Lets go of what is read: the loop has been left. Told whether a `read` is under way. */
+  leave(busy: boolean): unknown;
+  /** Whether an event, whose turn has come, is given out. */
+  accept?(event: ParsedEvent): boolean;
+}
+
+/**
+ * Events that are read as they are asked for: no step is taken while one waits to be given out. By hand: an async
+ * generator costs several promises an event, this one the promise that `next` returns.
+ */
+export class PulledEvents implements AsyncIterableIterator<ParsedEvent, undefined> {
+  readonly #puller: EventPuller;
+  #events: ParsedEvent[] = [];
+  #taken = 0;
+  /** The `next` that waits for a step; those that overlap it wait for it. */
+  #pulling: Promise<Result> | undefined;
+  #ended = false;
+  #failure: { readonly error: unknown } | undefined;
+
+  constructor(puller: EventPuller) {
+    this.#puller = puller;
+  }
+
+  get ended(): boolean {
+    return this.#ended;
+  }
+
+  /** Whether no event waits. */
+  get isEmpty(): boolean {
+    return this.#taken === this.#events.length;
+  }
+
+  push(event: ParsedEvent): void {
+    this.#events.push(event);
+  }
+
+  /** Nothing follows what waits, but the failure. */
+  end(failure?: { readonly error: unknown }): void {
+    this.#ended = true;
+    this.#failure = failure;
+  }
+
+  /** Gives out nothing of what waits. */
+  drop(): void {
+    this.#events.length = this.#taken;
+  }
+
+  [Symbol.asyncIterator](): this {
+    return this;
+  }
+
+  next(): Promise<Result> {
+    if (this.#pulling !== undefined) return this.#pulling.then(() => this.next(), () => this.next());
+    const event = this.#take();
+    if (event !== undefined) return Promise.resolve({ done: false, value: event });
+    if (this.#failure === undefined && this.#ended) return Promise.resolve(DONE);
+    return this.#pulling = this.#pull();
+  }
+
+  async return(): Promise<Result> {
+    const left = this.#ended ? undefined : this.#puller.leave(this.#pulling !== undefined);
+    this.end();
+    this.drop();
+    await left;
+    return DONE;
+  }
+
+  #take(): ParsedEvent | undefined {
+    while (this.#taken < this.#events.length) {
+      const event = this.#events[this.#taken++]!;
+      if (this.#puller.accept === undefined || this.#puller.accept(event)) return event;
+    }
+    return undefined;
+  }
+
+  /** Takes steps until there is something to give. */
+  async #pull(): Promise<Result> {
+    this.#events = [];
+    this.#taken = 0;
+    while (!this.#ended) {
+      await this.#puller.read();
+      const event = this.#take();
+      if (event !== undefined) {
+        this.#pulling = undefined;
+        return { done: false, value: event };
+      }
+    }
+    await undefined; // never before `next` has kept this promise
+    this.#pulling = undefined;
+    if (this.#failure === undefined) return DONE;
+    const { error } = this.#failure;
+    this.#failure = undefined;
+    throw error;
+  }
+}
