@@ -10,6 +10,7 @@ import {
   ResponseError,
   SseError,
 } from "../src/client/mod.ts";
+import { observeApart } from "./support/observe_apart.ts";
 import { ScriptedServer } from "./support/scripted_server.ts";
 
 /** Tries again at once. */
@@ -529,6 +530,15 @@ describe("connect() read by listeners", () => {
     connection.on("message", () => {});
     const { reason, error } = await connection.closed;
     assertEquals([reason, (error as ResponseError).status], ["failed", 404]);
+  });
+});
+
+describe("A program that has closed its connection", () => {
+  it("ends by itself; a listener that throws harms nobody and is not swallowed", { timeout: 20_000 }, async () => {
+    await using server = await ScriptedServer.start([{ chunks: ["data: a\n\ndata: b\n\n", "data: end\n\n"] }]);
+    const { seen, uncaught } = await observeApart({ url: server.url });
+    assertEquals(seen, ["a", "b", "end"]);
+    assertEquals(uncaught, ["thrown for a", "thrown for b", "thrown for end"]);
   });
 });
 

@@ -1,25 +1,11 @@
 import { assertEquals } from "@std/assert";
-import { spawn } from "node:child_process";
-import process from "node:process";
 import { describe, it } from "node:test";
 import { EventSource } from "../src/client/mod.ts";
 import { type ObservedEventSource, observeEventSource } from "./support/observe_event_source.ts";
 import { playEventSource } from "./support/play_event_source.ts";
-import { runtime, runtimeFlags } from "./support/runtime.ts";
+import { observeApart } from "./support/observe_apart.ts";
+import { runtime } from "./support/runtime.ts";
 import { eventSourceCases } from "./vectors/event_source.ts";
-
-/** In a process of its own, as a test runner takes what is uncaught for its own failure. */
-async function observeApart(observation: unknown): Promise<{ seen: string[]; uncaught: string[] }> {
-  const child = spawn(process.execPath, [
-    ...runtimeFlags,
-    "tests/support/throwing_listener.ts",
-    JSON.stringify(observation),
-  ], { stdio: ["ignore", "pipe", "inherit"] });
-  let out = "";
-  child.stdout.on("data", (bytes: Uint8Array) => out += new TextDecoder().decode(bytes));
-  await new Promise((resolve) => child.once("close", resolve));
-  return JSON.parse(out);
-}
 
 describe("EventSource", () => {
   for (const one of eventSourceCases) {

@@ -10,8 +10,9 @@ import { describe, it } from "node:test";
 import { createGzip } from "node:zlib";
 import { Broker, createHandler, eventStream } from "../mod.ts";
 import { toNodeListener } from "../src/adapters/node.ts";
+import { bundle } from "./support/bundle.ts";
 import { RawClient } from "./support/raw_client.ts";
-import { runtime } from "./support/runtime.ts";
+import { ScriptedServer } from "./support/scripted_server.ts";
 import { tls } from "./support/tls.ts";
 
 interface Listening {
@@ -218,7 +219,19 @@ describe("The plain handler", () => {
 
   test("works in workerd", async () => {
     const { Miniflare } = await import("miniflare");
-    const script = await workerScript();
+    const script = bundle(`import { Broker, createHandler } from "core";
+export default {
+  async fetch(request: Request): Promise<Response> {
+    const broker = new Broker(); // a worker may not share streams between requests
+    const response = await createHandler(broker, { topics: "a" })(request);
+    void (async () => {
+      await broker.publish("a", { data: "from the worker" });
+      while (broker.stats().delivered === 0) await new Promise((resolve) => setTimeout(resolve, 5)); // until it is read
+      await broker.close();
+    })();
+    return response;
+  },
+};`);
     const worker = new Miniflare({ modules: true, script, compatibilityDate: "2026-07-01" });
     try {
       const response = await worker.dispatchFetch("http://localhost/stream");
@@ -237,41 +250,30 @@ describe("The plain handler", () => {
   });
 });
 
-/** A worker of the core as one module: types taken off, imports joined, as a bundler does. */
-async function workerScript(): Promise<string> {
-  const { execFileSync } = await import("node:child_process");
-  const { mkdtempSync, readFileSync, writeFileSync } = await import("node:fs");
-  const { tmpdir } = await import("node:os");
-  const folder = mkdtempSync(`${tmpdir()}/freshet-worker-`);
-  const core = new URL("../mod.ts", import.meta.url).href;
-  writeFileSync(
-    `${folder}/worker.ts`,
-    `import { Broker, createHandler } from ${JSON.stringify(core)};
+describe("connect()", () => {
+  it("works in workerd", { timeout: 60_000 }, async () => {
+    const { Miniflare } = await import("miniflare");
+    await using server = await ScriptedServer.start([
+      { chunks: ["id: 1\ndata: a\n\n"], then: "end" },
+      { chunks: ["data: b\n\n"] },
+    ]);
+    const script = bundle(`import { connect } from "client";
 export default {
-  async fetch(request: Request): Promise<Response> {
-    const broker = new Broker(); // a worker may not share streams between requests
-    const response = await createHandler(broker, { topics: "a" })(request);
-    void (async () => {
-      await broker.publish("a", { data: "from the worker" });
-      while (broker.stats().delivered === 0) await new Promise((resolve) => setTimeout(resolve, 5)); // until it is read
-      await broker.close();
-    })();
-    return response;
+  async fetch(): Promise<Response> {
+    const seen: string[] = [];
+    for await (const { data, lastEventId } of connect("${server.url}", { backoff: { max: 1 } })) {
+      if (seen.push(data + lastEventId) === 2) break;
+    }
+    return Response.json(seen);
   },
-};
-`,
-  );
-  const { runner } = await import("../bench/support/runtimes.ts");
-  const [command, ...args] = runtime === "deno" ? [(await import("node:process")).execPath] : runner("deno", "2.9");
-  execFileSync(command!, [
-    ...args,
-    "bundle",
-    "--quiet",
-    "--platform",
-    "browser",
-    "-o",
-    `${folder}/worker.js`,
-    `${folder}/worker.ts`,
-  ]);
-  return readFileSync(`${folder}/worker.js`, "utf8");
-}
+};`);
+    const worker = new Miniflare({ modules: true, script, compatibilityDate: "2026-07-01" });
+    try {
+      const response = await worker.dispatchFetch("http://localhost/");
+      assertEquals(await response.json(), ["a1", "b1"]);
+      assertEquals(server.requests.map(({ headers }) => headers["last-event-id"]), [undefined, "1"]);
+    } finally {
+      await worker.dispose();
+    }
+  });
+});

@@ -13,6 +13,7 @@ const USE = `
 import { Broker, createHandler, encodeEvent, parseEvents } from "@freshet/sse";
 import { createHub } from "@freshet/sse/hub";
 import { serve, toNodeListener } from "@freshet/sse/node";
+import { connect, EventSource } from "@freshet/sse/client";
 import * as deno from "@freshet/sse/deno";
 import * as bun from "@freshet/sse/bun";
 
@@ -25,6 +26,12 @@ await broker.publish("news", { data: { packed: true } });
 const { value } = await next;
 if (value?.data !== '{"packed":true}') throw new Error("got " + JSON.stringify(value));
 await events.return?.();
+const connection = connect(server.url, { lastEventId: "0" });
+for await (const { type } of connection) {
+  if (type !== "gap") throw new Error("got " + type);
+  break;
+}
+if (EventSource.CLOSED !== 2) throw new Error("EventSource");
 const hub = createHub();
 const response = await hub.control(new Request("http://localhost/publish/a", { method: "POST", body: "x" }));
 if (response.status !== 201) throw new Error("got " + response.status);

@@ -214,7 +214,7 @@ export class EventParser {
       const end = firstLineEnd(text);
       if (end === -1) {
         this.#lineText += text;
-        this.#checkSize(this.#lineText.length);
+        if (this.#data.length + this.#lineText.length > this.#maxEventSize) throw tooLarge(this.#maxEventSize);
         return;
       }
       start = text.charCodeAt(end) === CR && text.charCodeAt(end + 1) === LF ? end + 2 : end + 1;
@@ -272,6 +272,7 @@ export class EventParser {
       }
       // A name that reads beyond its line meets the line end, which is in no name
       let at: number;
+      let value: string;
       switch (first) {
         case 0x64: // d
           if (text.charCodeAt(start + 1) !== 0x61 || text.charCodeAt(start + 2) !== 0x74) break; // a, t
@@ -294,7 +295,9 @@ export class EventParser {
         case 0x72: // r
           if (this.#onRetry === undefined || !text.startsWith("retry", start)) break;
           if ((at = valueAt(text, start + 5, end)) === -1) break;
-          this.#retry(text.slice(at, end));
+          value = text.slice(at, end);
+          // § 9.2.6: if the field value consists of only ASCII digits
+          if (/^\d+$/.test(value)) this.#onRetry(Number(value));
           if (resets !== this.#resets) return;
           break;
         case COLON:
@@ -311,11 +314,6 @@ export class EventParser {
     this.#idBuffer = id;
   }
 
-  /** § 9.2.6: if the field value consists of only ASCII digits. */
-  #retry(value: string): void {
-    if (/^[0-9]+$/.test(value)) this.#onRetry?.(Number(value));
-  }
-
   /** Fails if the line in progress is too long. Its bytes are an upper bound of their code units: exact only when it matters. */
   #checkBytes(): void {
     if (this.#data.length + this.#lineText.length + this.#byteLength <= this.#maxEventSize) return;
@@ -324,10 +322,6 @@ export class EventParser {
     this.#byteLength = whole;
     this.#parse(this.#decode(NOTHING));
     this.#keep(cut, 0);
-  }
-
-  #checkSize(line: number): void {
-    if (this.#data.length + line > this.#maxEventSize) throw tooLarge(this.#maxEventSize);
   }
 }
 

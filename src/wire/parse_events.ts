@@ -44,18 +44,13 @@ export function parseEvents(
   const { signal, ...parserOptions } = options;
   const chunks = open(source);
   const events = new PulledEvents({
-    async read() {
-      try {
-        const { done, value } = await chunks.next();
-        if (events.ended) return;
-        if (!done) return push(value as Uint8Array | string);
-        parser.end();
-        end();
-      } catch (cause) {
-        if (events.ended) return;
-        end({ error: sourceFailed(cause) });
-      }
+    read: () => chunks.next(),
+    onRead({ done, value }) {
+      if (!done) return push(value as Uint8Array | string);
+      parser.end();
+      end();
     },
+    onFailed: (cause) => end({ error: sourceFailed(cause) }),
     leave(busy) {
       signal?.removeEventListener("abort", abort);
       const stopped = chunks.stop();

@@ -4,10 +4,14 @@ type Result = IteratorResult<ParsedEvent, undefined>;
 
 const DONE: Result = { done: true, value: undefined };
 
-/** What fills a {@linkcode PulledEvents}. */
-export interface EventPuller {
-  /** Reads on by one step, and pushes what that brings. Must not reject. */
-  read(): Promise<void>;
+/** What fills a {@linkcode PulledEvents}, by `push`. */
+export interface EventPuller<T> {
+  /** Reads on by one step. */
+  read(): Promise<T>;
+  /** What the step gave. */
+  onRead?(value: T): void;
+  /** The step has failed. */
+  onFailed?(error: unknown): void;
   /** Lets go of what is read: the loop has been left. Told whether a `read` is under way. */
   leave(busy: boolean): unknown;
   /** Whether an event, whose turn has come, is given out. */
@@ -18,8 +22,8 @@ export interface EventPuller {
  * Events that are read as they are asked for: no step is taken while one waits to be given out. By hand: an async
  * generator costs several promises an event, this one the promise that `next` returns.
  */
-export class PulledEvents implements AsyncIterableIterator<ParsedEvent, undefined> {
-  readonly #puller: EventPuller;
+export class PulledEvents<T> implements AsyncIterableIterator<ParsedEvent, undefined> {
+  readonly #puller: EventPuller<T>;
   #events: ParsedEvent[] = [];
   #taken = 0;
   /** The `next` that waits for a step; those that overlap it wait for it. */
@@ -27,12 +31,8 @@ export class PulledEvents implements AsyncIterableIterator<ParsedEvent, undefine
   #ended = false;
   #failure: { readonly error: unknown } | undefined;
 
-  constructor(puller: EventPuller) {
+  constructor(puller: EventPuller<T>) {
     this.#puller = puller;
-  }
-
-  get ended(): boolean {
-    return this.#ended;
   }
 
   /** Whether no event waits. */
@@ -88,7 +88,12 @@ export class PulledEvents implements AsyncIterableIterator<ParsedEvent, undefine
     this.#events = [];
     this.#taken = 0;
     while (!this.#ended) {
-      await this.#puller.read();
+      try {
+        const value = await this.#puller.read();
+        if (!this.#ended) this.#puller.onRead?.(value);
+      } catch (error) {
+        if (!this.#ended) this.#puller.onFailed?.(error);
+      }
       const event = this.#take();
       if (event !== undefined) {
         this.#pulling = undefined;
