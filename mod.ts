@@ -53,7 +53,13 @@ export type {
   TailHandlers,
 } from "./src/broker/replay_store.ts";
 export type { LeaveHandler, Sink } from "./src/broker/sink.ts";
-export type { CloseReason, SubscribeOptions, Subscriber } from "./src/broker/subscriber.ts";
+export type {
+  CloseReason,
+  SubscribeOptions,
+  Subscriber,
+  SubscriberCloseOptions,
+  SubscriberStats,
+} from "./src/broker/subscriber.ts";
 export { subscriberOf } from "./src/server/carried.ts";
 export type { CorsOptions } from "./src/server/cors.ts";
 export { eventStream, type EventStreamOptions, type EventWriter } from "./src/server/event_stream.ts";

@@ -54,6 +54,8 @@ const surface: Readonly<Record<string, { readonly values: readonly string[]; rea
       "StoredEvent",
       "SubscribeOptions",
       "Subscriber",
+      "SubscriberCloseOptions",
+      "SubscriberStats",
       "Tail",
       "TailHandlers",
       "TopicStats",

@@ -1,7 +1,7 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import fc from "fast-check";
 import { describe, it } from "node:test";
-import { checkPattern, checkTopic, matchesTopic, TopicTree } from "../src/broker/topic.ts";
+import { checkPattern, checkTopic, containsPattern, matchesTopic, TopicTree } from "../src/broker/topic.ts";
 import { SEED } from "./support/seed.ts";
 
 const valid = [
@@ -111,5 +111,40 @@ describe("TopicTree", () => {
     assertEquals(matchesTopic("pets/cat/**", "pets/catsup"), false);
     assertEquals(matchesTopic("pets/**", "pets"), true);
     assertEquals(matchesTopic("pets/**", "petshop"), false);
+  });
+});
+
+describe("containsPattern()", () => {
+  const contained: ReadonlyArray<readonly [outer: string, inner: string, is: boolean]> = [
+    ["pets/**", "pets", true],
+    ["pets/**", "pets/*", true],
+    ["pets/**", "pets/*/**", true],
+    ["pets/*", "pets/**", false],
+    ["pets/*", "pets", false],
+    ["pets", "pets/**", false],
+    ["**", "a/*/c", true],
+    ["**", "$x", false],
+    ["*", "$x", false],
+    ["$x/**", "$x/a", true],
+    ["*/b", "a/b", true],
+    ["a/*", "*/a", false],
+  ];
+  for (const [outer, inner, is] of contained) {
+    it(`${is ? "" : "not "}${inner} in ${outer}`, () => assertEquals(containsPattern(outer, inner), is));
+  }
+
+  it("agrees with what the patterns reach", () => {
+    const segment = fc.constantFrom("a", "b", "$a");
+    const topics = fc.array(segment, { minLength: 1, maxLength: 4 }).map((segments) => segments.join("/"));
+    const pattern = fc.tuple(fc.array(fc.constantFrom("a", "b", "$a", "*"), { maxLength: 3 }), fc.boolean())
+      .filter(([segments, deep]) => segments.length > 0 || deep)
+      .map(([segments, deep]) => [...segments, ...(deep ? ["**"] : [])].join("/"));
+    fc.assert(
+      fc.property(pattern, pattern, fc.array(topics, { minLength: 30, maxLength: 60 }), (outer, inner, topics) => {
+        const escaped = topics.filter((topic) => matchesTopic(inner, topic) && !matchesTopic(outer, topic));
+        if (containsPattern(outer, inner)) assertEquals(escaped, []);
+      }),
+      { numRuns: 3_000, seed: SEED },
+    );
   });
 });

@@ -1,11 +1,20 @@
 import { encodeChecked } from "../wire/encode.ts";
+import { checkRetry } from "../wire/event.ts";
 import type { Gap, GapReason } from "../wire/gap.ts";
+import type { CursorHost } from "./cursor_host.ts";
 import { type Chunk, chunkOf, type Delivery, type Entry, textChunk } from "./entry.ts";
 import type { Group } from "./group.ts";
 import { OverflowQueue } from "./overflow_queue.ts";
+import { closeChunk, gapChunk } from "./notices.ts";
 import { DeliverySink, type LeaveHandler, readableSink, type Sink } from "./sink.ts";
 import { snapshotEntries } from "./snapshot.ts";
-import type { CloseReason, SubscribeOptions, Subscriber } from "./subscriber.ts";
+import type {
+  CloseReason,
+  SubscribeOptions,
+  Subscriber,
+  SubscriberCloseOptions,
+  SubscriberStats,
+} from "./subscriber.ts";
 
 /** What a sink may hold of a subscriber whose events can be dropped, and no more than half its budget: what is in it cannot. */
 const UNDROPPABLE_BYTES = 65_536;
@@ -13,27 +22,6 @@ const UNDROPPABLE_BYTES = 65_536;
 const CLOSE_MS = 1_000;
 
 const COMMENT = textChunk(":\n\n");
-
-/** What a cursor needs of its broker. */
-export interface CursorHost {
-  readonly counters: { delivered: number; dropped: number; bytes: number; gaps: number };
-  /** The newest position that the tail has handed over. */
-  readonly head: number;
-  /** The ID of a position. */
-  idAt(position: number): string;
-  /** The block that gives a caught-up client its place, shared by all. */
-  checkpoint(): Chunk;
-  /** Brings a cursor up to the newest event, and then lets it be pushed to. */
-  advance(cursor: Cursor): void;
-  /** Writes what this turn has for a group. */
-  flush(group: Group): void;
-  /** Forgets a cursor. */
-  remove(cursor: Cursor, reason: CloseReason): void;
-  /** A sink brings a better way to end a turn. */
-  adopt(schedule: (callback: () => void) => void): void;
-  onGap(cursor: Cursor, gap: Gap): void;
-  onError(error: unknown): void;
-}
 
 /**
  * A subscriber is a cursor: a position in the log. Three states carry it from
@@ -60,6 +48,8 @@ export class Cursor implements Subscriber {
   /** Made when it is asked for, and let go when an adapter brings its own sink. */
   #readable: ReadableStream<Uint8Array> | undefined;
   #sink: Sink | undefined;
+  #delivered = 0;
+  #bytes = 0;
   #ended = false;
   #opened = false;
   #greeted = false;
@@ -235,9 +225,15 @@ export class Cursor implements Subscriber {
     this.#write(caughtUp && this.options.checkpoints !== false ? this.#host.checkpoint() : COMMENT);
   }
 
-  async close(reason: CloseReason = "kicked"): Promise<void> {
-    await this.#end(reason);
+  async close(reason: CloseReason = "kicked", { retry }: SubscriberCloseOptions = {}): Promise<void> {
+    if (retry !== undefined) checkRetry(retry);
+    await this.#end(reason, false, retry);
     await this.closed; // whoever ended it first
+  }
+
+  stats(): SubscriberStats {
+    const bufferedBytes = (this.#sink?.bufferedBytes ?? 0) + (this.#queue?.bytes ?? 0);
+    return { delivered: this.#delivered, bytes: this.#bytes, bufferedBytes };
   }
 
   /** Both its sink and its place are there. */
@@ -299,10 +295,7 @@ export class Cursor implements Subscriber {
     this.#host.onGap(this, gap);
     const { gapEvent = "gap" } = this.options;
     if (this.#ended || gapEvent === false) return;
-    const data = JSON.stringify(gap);
-    const id = takePlace ? gap.resumed : undefined;
-    const bytes = new TextEncoder().encode(encodeChecked({ event: gapEvent, id, data }));
-    this.#write(chunkOf([{ position: resumed, bytes, delivery: { id: id ?? "", topics: [], type: gapEvent, data } }]));
+    this.#write(gapChunk(gap, gapEvent, resumed, takePlace));
   }
 
   /** The part of a chunk that is for it, by its position and its filter. */
@@ -330,6 +323,8 @@ export class Cursor implements Subscriber {
     const { counters } = this.#host;
     counters.delivered += chunk.entries.length;
     counters.bytes += chunk.bytes.length;
+    this.#delivered += chunk.entries.length;
+    this.#bytes += chunk.bytes.length;
     this.#sink!.write(chunk);
   }
 
@@ -407,7 +402,7 @@ export class Cursor implements Subscriber {
   }
 
   /** @param gone Whether it is the reader that has left: then the sink is told nothing. */
-  async #end(reason: CloseReason, gone = false): Promise<void> {
+  async #end(reason: CloseReason, gone = false, retry?: number): Promise<void> {
     if (this.live && !gone) this.#host.flush(this.group);
     if (this.#ended) return;
     this.#ended = true;
@@ -420,7 +415,7 @@ export class Cursor implements Subscriber {
       if (reason === "timeout") {
         sink.abort();
       } else {
-        this.#writeClose(reason);
+        this.#writeClose(reason, retry);
         sink.end();
         if (sink.bufferedBytes > 0) await this.#drainToEnd(sink);
       }
@@ -441,9 +436,9 @@ export class Cursor implements Subscriber {
     clearTimeout(timer);
   }
 
-  #writeClose(reason: CloseReason): void {
+  #writeClose(reason: CloseReason, retry: number | undefined): void {
     const { closeEvent = "close" } = this.options;
-    if (closeEvent === false || reason === "left") return;
-    this.#write(textChunk(encodeChecked({ event: closeEvent, data: JSON.stringify({ reason }) })));
+    if (reason === "left" || (closeEvent === false && retry === undefined)) return;
+    this.#write(closeChunk(reason, closeEvent, retry));
   }
 }

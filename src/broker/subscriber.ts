@@ -127,7 +127,26 @@ export interface Subscriber extends AsyncIterable<Delivery>, AsyncDisposable {
    * within a second. May be called again.
    *
    * @param reason Why. @default {"kicked"}
+   * @param options When the client should come back.
    * @returns When nothing is left of it.
    */
-  close(reason?: CloseReason): Promise<void>;
+  close(reason?: CloseReason, options?: SubscriberCloseOptions): Promise<void>;
+  /** What it was sent so far. */
+  stats(): SubscriberStats;
+}
+
+/** Options for {@linkcode Subscriber.close}. */
+export interface SubscriberCloseOptions {
+  /** The reconnection time to tell the client last, in milliseconds: a safe integer >= 0. */
+  readonly retry?: number | undefined;
+}
+
+/** Numbers of one subscriber. */
+export interface SubscriberStats {
+  /** Events handed to it. */
+  readonly delivered: number;
+  /** Bytes handed to it, heartbeats included. */
+  readonly bytes: number;
+  /** Bytes that the network has not taken yet. */
+  readonly bufferedBytes: number;
 }

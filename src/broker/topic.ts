@@ -54,6 +54,23 @@ export function matchesAny(patterns: readonly string[], topics: readonly string[
   return false;
 }
 
+/**
+ * Whether every topic that a topic or pattern reaches is reached by another:
+ * `pets/**` contains `pets/*`, and `pets/*` does not contain `pets/**`.
+ */
+export function containsPattern(outer: string, inner: string): boolean {
+  const granted = outer.split("/");
+  const wanted = inner.split("/");
+  // Neither `*` nor `**` reaches a first segment of ours
+  if (wanted[0]!.startsWith("$") && granted[0]!.startsWith("*")) return false;
+  const deep = granted.at(-1) === "**";
+  if (deep) granted.pop();
+  const wantedDeep = wanted.at(-1) === "**";
+  if (wantedDeep) wanted.pop();
+  if (deep ? wanted.length < granted.length : wantedDeep || wanted.length !== granted.length) return false;
+  return granted.every((segment, i) => segment === "*" || segment === wanted[i]);
+}
+
 interface Node<T> {
   readonly children: Map<string, Node<T>>;
   /** Those whose pattern ends here. */
