@@ -13,8 +13,9 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   client: ["wire"],
   // Buffer and setImmediate are globals of Node; types of http2 and streams come from its modules
   adapters: ["wire", "broker", "server", "node:http", "node:http2", "node:net", "node:stream"],
-  hub: ["wire", "broker", "server"],
-  cli: ["server", "hub", "adapters", "node:process", "node:util"],
+  // jose checks tokens; node:net knows networks, node:crypto compares in constant time
+  hub: ["wire", "broker", "server", "jose", "node:crypto", "node:net"],
+  cli: ["wire", "broker", "server", "client", "hub", "adapters", "node:fs", "node:os", "node:process", "node:util"],
 };
 
 function importsOf(path: string): string[] {

@@ -16,84 +16,276 @@
  * @module
  */
 import { Broker } from "../broker/broker.ts";
+import type { Publication } from "../broker/broker_options.ts";
+import { subscriberOf } from "../server/carried.ts";
+import { full } from "../server/full.ts";
 import { createHandler } from "../server/handler.ts";
-import { page, PAGE_HEADERS } from "./page.ts";
+import { lastEventIdOf } from "../server/last_event_id.ts";
 import { problem } from "../server/problem.ts";
+import { type Access, accessOf, adminRefusalOf, refusalOf } from "./access.ts";
+import { adminPage } from "./admin_page.ts";
+import { adminEvents } from "./admin_events.ts";
+import { ClientAddresses } from "./client_address.ts";
+import { Connections } from "./connections.ts";
+import { emit, endConnections, makeToken } from "./control.ts";
+import type { HubOptions } from "./hub_options.ts";
+import { page, PAGE_HEADERS } from "./page.ts";
 import { publish } from "./publish.ts";
-import { topicOf } from "./routes.ts";
+import { topicOf, wantedOf } from "./routes.ts";
+import { Sampler } from "./sampler.ts";
+import { compatibleStatus, metrics, type Numbers, status } from "./status.ts";
+import { Tokens } from "./tokens.ts";
 
-/** Options for {@linkcode createHub}. */
-export interface HubOptions {
-  /**
-   * Where events go. The hub closes the one that it makes itself, never one
-   * that it was given.
-   *
-   * @default {new Broker()}
-   */
-  readonly broker?: Broker | undefined;
-  /**
-   * The largest body that a publisher may send, in bytes.
-   *
-   * @default {1_048_576}
-   */
-  readonly maxBodyBytes?: number | undefined;
-}
+export type { HubOptions, RequestLog } from "./hub_options.ts";
+export type { TokenOptions } from "./tokens.ts";
 
 /** A hub: two handlers, to be served on one address or on two. */
 export interface Hub extends AsyncDisposable {
-  /** For everybody: `GET /subscribe/<topic…>` and the page at `/`. */
+  /**
+   * For everybody: who asks needs a token for all that `anonymous` does not
+   * allow.
+   */
   readonly public: (request: Request, info?: unknown) => Promise<Response>;
-  /** For publishers: `POST /publish/<topic…>`. */
+  /** For publishers and operators: it asks nobody who they are. Serve it where only those come who may. */
   readonly control: (request: Request, info?: unknown) => Promise<Response>;
+  /**
+   * Ends all streams before a shutdown, spread over a time: each is told to
+   * come back, at different times. From then on who comes is told the same, and
+   * `/health/ready` answers 503.
+   *
+   * @param ms Over how long, in milliseconds.
+   * @returns When none is left.
+   */
+  drain(ms: number): Promise<void>;
   /** Ends every stream, and the broker that the hub made. May be called again. */
   close(): Promise<void>;
 }
 
+/** How long who comes while the hub is full or draining is asked to wait, in milliseconds. */
+const RETRY_MS = 5_000;
+
 /**
  * Makes a hub.
  *
- * - `GET /subscribe/pets` hears `pets` and all below, such as `pets/dogs`. It
- *   resumes by `Last-Event-ID`.
+ * - `GET /subscribe/pets` hears `pets` and all below, such as `pets/dogs`;
+ *   `GET /subscribe?topic=pets&topic=news/*` these topics and patterns. Both
+ *   resume by `Last-Event-ID`.
+ * - `GET /events/` hears what the token's `userId` and `channel` say.
  * - `POST /publish/pets/dogs` publishes the body: text, JSON, or a form with
  *   `data`, `event`, `id` and `retry`. It answers 201 and the event's ID.
- * - `GET /` is a page that shows events and publishes.
+ * - `POST /emit/` publishes a form's `payload`, event stream text, to the
+ *   `userId` of a `channel`, or to `*`; `POST /token/` makes a token for them.
+ * - `DELETE /connections/<id>` and `?user=` end streams.
+ * - `GET /status`, `/metrics`, `/health/live`, `/health/ready`, `/admin/`.
  *
- * Neither handler asks who calls: serve them where only those come who may.
- *
- * @param options The broker, the bounds.
+ * @param options The broker, who may do what, the bounds.
  * @returns Its handlers.
+ * @throws {TypeError} If a pattern, a proxy or the tokens' options are not valid.
  */
 export function createHub(options: HubOptions = {}): Hub {
-  const { broker = new Broker(), maxBodyBytes = 1 << 20 } = options;
-  const subscribe = createHandler(broker, {
-    // The segments of a path hold no *, as topics hold none: this names one topic and all below
-    topics: (request) => {
-      const topic = topicOf(request, "/subscribe/");
-      return topic instanceof Response ? topic : `${topic}/**`;
+  const { broker = new Broker(), maxBodyBytes = 1 << 20, cors, prefixMatch = false, node = "freshet", onRequest } =
+    options;
+  const { maxConnections = Infinity, maxConnectionsPerAddress = Infinity } = options;
+  const tokens = options.tokens === undefined ? undefined : new Tokens(options.tokens);
+  const anonymous = options.anonymous ?? (tokens === undefined ? ["**"] : []);
+  const password = options.admin === false ? undefined : options.admin?.password;
+  const addresses = new ClientAddresses(options.trustedProxies);
+  const connections = new Connections();
+  const sampler = new Sampler(() => broker.stats());
+  const began = Date.now();
+  let resumed = 0;
+  let draining = false;
+  /** Who asked, for what the stream handler calls. */
+  const accesses = new WeakMap<Request, Access>();
+
+  const streams = createHandler(broker, {
+    topics: (request) => wantedBy(request, accesses.get(request)!),
+    ...(cors && { cors }),
+    async authorize(request, info) {
+      const access = accesses.get(request) ?? await accessOf(request, tokens);
+      if (access instanceof Response) return access;
+      accesses.set(request, access);
+      const wanted = wantedBy(request, access);
+      if (wanted instanceof Response) return wanted;
+      const refusal = refusalOf(access, "subscribe", wanted, anonymous);
+      if (refusal !== undefined) return refusal;
+      const isFull = draining || connections.count >= maxConnections ||
+        connections.countOf(addresses.of(request, info)) >= maxConnectionsPerAddress;
+      return isFull ? full("retry", RETRY_MS) : true;
     },
+    ...(prefixMatch && { filter: ({ topics }, request) => hasPrefix(topics, request) }),
   });
-  return {
-    // deno-lint-ignore require-await
-    async public(request, info) {
-      const { pathname } = new URL(request.url);
-      if (pathname.startsWith("/subscribe/")) return subscribe(request, info);
-      if (pathname !== "/") return problem(404, `There is nothing at this path: got ${pathname}`);
-      if (request.method !== "GET" && request.method !== "HEAD") {
-        return problem(405, `The page answers GET: got ${request.method}`, { allow: "GET, HEAD" });
-      }
-      return new Response(request.method === "HEAD" ? null : page, { headers: PAGE_HEADERS });
+  const numbers: Numbers = {
+    node,
+    began,
+    broker,
+    connections,
+    sampler,
+    get resumed() {
+      return resumed;
     },
-    // deno-lint-ignore require-await
-    async control(request) {
-      const { pathname } = new URL(request.url);
-      if (!pathname.startsWith("/publish/")) return problem(404, `There is nothing at this path: got ${pathname}`);
-      return publish(broker, request, maxBodyBytes);
+    get draining() {
+      return draining;
+    },
+  };
+  /** Notes how long each takes. */
+  const publisher: Pick<Broker, "publish"> = {
+    async publish(topics: string | readonly string[], publication: Publication) {
+      const start = performance.now();
+      const id = await broker.publish(topics, publication);
+      sampler.latency.observe((performance.now() - start) / 1_000);
+      return id;
+    },
+  };
+
+  function wantedBy(request: Request, access: Access): readonly string[] | Response {
+    if (!isEvents(request)) return wantedOf(request, prefixMatch);
+    if (access === "trusted") return problem(404, "Events are on the public address");
+    if (access === "anonymous") return refusalOf(access, "subscribe", [""])!;
+    return access.channelTopics.length > 0
+      ? access.channelTopics
+      : problem(403, "The token does not say userId and channel");
+  }
+
+  /** Opens a stream, and notes it. */
+  async function open(request: Request, info: unknown): Promise<Response> {
+    const response = await streams(request, info);
+    const subscriber = subscriberOf(response);
+    if (subscriber === undefined) return response;
+    const access = accesses.get(request)!;
+    const identity = typeof access === "object" ? access : undefined;
+    if (lastEventIdOf(request) !== undefined) resumed++;
+    connections.add({
+      id: crypto.randomUUID(),
+      subscriber,
+      address: addresses.of(request, info),
+      userAgent: request.headers.get("user-agent") ?? "",
+      path: pathOf(request, options.tokens?.query),
+      user: identity?.user,
+      since: Date.now(),
+      expires: identity?.expires,
+    });
+    return response;
+  }
+
+  async function control(request: Request, trusted: boolean): Promise<Response> {
+    const { pathname } = new URL(request.url);
+    const [first = ""] = pathname.slice(1).split("/", 1);
+    if (first === "publish" || first === "emit") {
+      if (request.method !== "POST") return wrongMethod(request, "POST");
+      const access = trusted ? "trusted" : await accessOf(request, tokens);
+      if (access instanceof Response) return access;
+      if (first === "emit") {
+        return emit(publisher, request, maxBodyBytes, (topic) => refusalOf(access, "publish", [topic]));
+      }
+      const topic = topicOf(request, "/publish/");
+      if (topic instanceof Response) return topic;
+      return refusalOf(access, "publish", [topic]) ?? publish(publisher, request, topic, maxBodyBytes);
+    }
+    if (!["token", "connections", "status", "metrics", "admin"].includes(first)) return notFound(pathname);
+    if (first === "admin" && options.admin === false) return problem(403, "The admin page is turned off");
+    const refusal = trusted ? undefined : await adminRefusalOf(request, tokens, password);
+    if (refusal !== undefined) return refusal;
+    if (first === "token") {
+      return request.method === "POST" ? makeToken(tokens, request, maxBodyBytes) : wrongMethod(request, "POST");
+    }
+    if (first === "connections") {
+      return request.method === "DELETE" ? endConnections(connections, request) : wrongMethod(request, "DELETE");
+    }
+    if (request.method !== "GET" && request.method !== "HEAD") return wrongMethod(request, "GET, HEAD");
+    if (pathname === "/status") return Response.json(status(numbers), { headers: NO_STORE });
+    if (pathname === "/metrics") {
+      return new Response(metrics(numbers), { headers: { ...NO_STORE, "content-type": "text/plain; version=0.0.4" } });
+    }
+    if (pathname === "/admin/status.json") return Response.json(compatibleStatus(numbers), { headers: NO_STORE });
+    if (pathname === "/admin/events") return adminEvents(numbers);
+    if (pathname === "/admin") return Response.redirect(new URL("/admin/", request.url), 308);
+    return pathname === "/admin/" ? new Response(adminPage, { headers: PAGE_HEADERS }) : notFound(pathname);
+  }
+
+  async function answer(request: Request, info: unknown, trusted: boolean): Promise<Response> {
+    const { pathname } = new URL(request.url);
+    if (trusted) accesses.set(request, "trusted");
+    if (/^\/(?:subscribe|events)(?:\/|$)/.test(pathname)) return await open(request, info);
+    if (pathname === "/health/live") return new Response("ok\n", { headers: NO_STORE });
+    if (pathname === "/health/ready") {
+      return draining ? problem(503, "The hub is draining") : new Response("ok\n", { headers: NO_STORE });
+    }
+    if (pathname !== "/") return await control(request, trusted);
+    if (request.method !== "GET" && request.method !== "HEAD") return wrongMethod(request, "GET, HEAD");
+    return new Response(request.method === "HEAD" ? null : page, { headers: PAGE_HEADERS });
+  }
+
+  function handler(trusted: boolean): Hub["public"] {
+    return async (request, info) => {
+      const start = performance.now();
+      const response = await answer(request, info, trusted);
+      onRequest?.({
+        method: request.method,
+        path: pathOf(request, options.tokens?.query),
+        status: response.status,
+        ms: performance.now() - start,
+        address: addresses.of(request, info),
+      });
+      return response;
+    };
+  }
+
+  return {
+    public: handler(false),
+    control: handler(true),
+    async drain(ms) {
+      draining = true;
+      const open = Array.from(connections);
+      const steps = Math.max(1, Math.min(open.length, Math.ceil(ms / DRAIN_STEP_MS)));
+      for (let step = 0; step < steps; step++) {
+        const some = open.slice(open.length * step / steps, open.length * (step + 1) / steps);
+        for (const { subscriber } of some) {
+          void subscriber.close("drain", { retry: Math.round(RETRY_MS * (0.5 + Math.random())) });
+        }
+        if (step < steps - 1) await new Promise((resolve) => setTimeout(resolve, ms / steps));
+      }
+      await Promise.all(open.map(({ subscriber }) => subscriber.closed));
     },
     async close() {
+      sampler.close();
+      for (const { subscriber } of connections) void subscriber.close("drain");
       if (options.broker === undefined) await broker.close();
     },
     async [Symbol.asyncDispose]() {
       await this.close();
     },
   };
+}
+
+/** How often some are ended while draining, in milliseconds. */
+const DRAIN_STEP_MS = 50;
+
+const NO_STORE = { "cache-control": "no-store" };
+
+function isEvents(request: Request): boolean {
+  return /^\/events(?:\/|$)/.test(new URL(request.url).pathname);
+}
+
+/** As mroth/sseserver matches: any topic that begins so. */
+function hasPrefix(topics: readonly string[], request: Request): boolean {
+  const prefix = topicOf(request, "/subscribe/");
+  return prefix instanceof Response || topics.some((topic) => topic.startsWith(prefix));
+}
+
+/** Path and query, for logs and lists: without a token. */
+function pathOf(request: Request, secretParameter?: string): string {
+  const url = new URL(request.url);
+  if (secretParameter !== undefined && url.searchParams.has(secretParameter)) {
+    url.searchParams.set(secretParameter, "***");
+  }
+  return url.pathname + url.search;
+}
+
+function notFound(pathname: string): Response {
+  return problem(404, `There is nothing at this path: got ${pathname}`);
+}
+
+function wrongMethod({ method }: Request, allow: string): Response {
+  return problem(405, `This takes ${allow}: got ${method}`, { allow });
 }

@@ -2,24 +2,30 @@ import type { Broker } from "../broker/broker.ts";
 import type { Json, Publication } from "../broker/broker_options.ts";
 import { SseError } from "../errors.ts";
 import { problem } from "../server/problem.ts";
-import { topicOf } from "./routes.ts";
 
 /** Answers `POST /publish/<topic…>`: 201 and the ID, or a problem that says why nothing was published. */
-export async function publish(broker: Broker, request: Request, maxBodyBytes: number): Promise<Response> {
-  if (request.method !== "POST") {
-    return problem(405, `Publishing takes POST: got ${request.method}`, { allow: "POST" });
-  }
-  const topic = topicOf(request, "/publish/");
-  if (topic instanceof Response) return topic;
-  const body = await readBody(request, maxBodyBytes);
-  if (body === undefined) {
-    return problem(413, `The body must be at most ${maxBodyBytes} bytes: got more`, { connection: "close" });
-  }
-  try {
-    const id = await broker.publish(topic, publicationOf(body, request.headers.get("content-type") ?? ""));
+export function publish(
+  publisher: Pick<Broker, "publish">,
+  request: Request,
+  topic: string,
+  maxBodyBytes: number,
+): Promise<Response> {
+  return orProblem(async () => {
+    const body = await readBody(request, maxBodyBytes);
+    const id = await publisher.publish(topic, publicationOf(body, request.headers.get("content-type") ?? ""));
     return Response.json({ id, topic }, { status: 201, headers: { "cache-control": "no-store" } });
+  });
+}
+
+/** The answer, or a problem of what a publisher did wrong or the store cannot do. */
+export async function orProblem(answer: () => Promise<Response>): Promise<Response> {
+  try {
+    return await answer();
   } catch (error) {
-    if (error instanceof TypeError || error instanceof RangeError) return problem(400, error.message);
+    if (error instanceof Response) return error;
+    if (error instanceof TypeError || error instanceof RangeError || error instanceof URIError) {
+      return problem(400, error.message);
+    }
     if (error instanceof SseError) {
       return problem(error.code === "id-taken" ? 400 : 503, error.message, { "retry-after": "1" });
     }
@@ -27,20 +33,42 @@ export async function publish(broker: Broker, request: Request, maxBodyBytes: nu
   }
 }
 
-/** The body, or `undefined` if it is too large; then what follows is not read. */
-async function readBody(request: Request, maxBytes: number): Promise<Uint8Array<ArrayBuffer> | undefined> {
+/**
+ * The body.
+ *
+ * @throws {Response} The answer to one that is too large; what follows of it is not read.
+ */
+async function readBody(request: Request, maxBytes: number): Promise<Uint8Array<ArrayBuffer>> {
+  const tooLarge = (): Response =>
+    problem(413, `The body must be at most ${maxBytes} bytes: got more`, { connection: "close" });
   if (Number(request.headers.get("content-length") ?? 0) > maxBytes) {
     await request.body?.cancel();
-    return undefined;
+    throw tooLarge();
   }
   const chunks: Uint8Array<ArrayBuffer>[] = [];
   let length = 0;
   for await (const chunk of request.body ?? []) {
     length += chunk.byteLength;
-    if (length > maxBytes) return undefined;
+    if (length > maxBytes) throw tooLarge();
     chunks.push(new Uint8Array(chunk));
   }
   return new Uint8Array(await new Blob(chunks).arrayBuffer());
+}
+
+/**
+ * The fields of a form, in the body or the query.
+ *
+ * @throws {Response | TypeError} If the body is too large, or is no form.
+ */
+export async function readForm(request: Request, maxBytes: number): Promise<URLSearchParams> {
+  const fields = new URLSearchParams(new URL(request.url).search);
+  const type = (request.headers.get("content-type") ?? "").split(";", 1)[0]!.trim().toLowerCase();
+  const body = await readBody(request, maxBytes);
+  if (body.length > 0 && type !== "application/x-www-form-urlencoded") {
+    throw new TypeError(`The body must be application/x-www-form-urlencoded: got ${type || "no type"}`);
+  }
+  for (const [name, value] of new URLSearchParams(decode(body))) fields.set(name, value);
+  return fields;
 }
 
 function publicationOf(body: Uint8Array<ArrayBuffer>, contentType: string): Publication {

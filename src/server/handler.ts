@@ -3,9 +3,9 @@ import { SseError } from "../errors.ts";
 import type { Delivery } from "../broker/entry.ts";
 import type { SubscribeOptions } from "../broker/subscriber.ts";
 import { checkPattern } from "../broker/topic.ts";
-import { encodeEvent } from "../wire/encode.ts";
 import { carry } from "./carried.ts";
 import { corsHeaders, type CorsOptions, isPreflight, preflight } from "./cors.ts";
+import { full } from "./full.ts";
 import { acceptsEventStream, eventStreamHeaders } from "./headers.ts";
 import { lastEventIdOf } from "./last_event_id.ts";
 import { problem } from "./problem.ts";
@@ -156,7 +156,7 @@ export function createHandler(
     if (wanted instanceof Response) return mutable(wanted);
     if (await gone?.(request, info)) return new Response(null, { status: 204 });
     if (isHead) return new Response(null, { headers: eventStreamHeaders(headers) });
-    return streams >= maxStreams ? full() : open(request, info, wanted);
+    return streams >= maxStreams ? full(whenFull, retryWhenFull, headers) : open(request, info, wanted);
   }
 
   function open(request: Request, info: HandlerInfo, wanted: string | readonly string[]): Response {
@@ -174,7 +174,7 @@ export function createHandler(
       keepOpen(request, info);
       return carry(subscriber, { headers: eventStreamHeaders(headers) });
     } catch (error) {
-      if (error instanceof SseError && error.code === "broker-closed") return full();
+      if (error instanceof SseError && error.code === "broker-closed") return full(whenFull, retryWhenFull, headers);
       if (error instanceof TypeError) return problem(400, error.message);
       throw error;
     }
@@ -182,14 +182,6 @@ export function createHandler(
 
   function ended(): void {
     streams--;
-  }
-
-  function full(): Response {
-    const wait = Math.round(retryWhenFull * (1 + Math.random() / 2));
-    if (whenFull === "retry") {
-      return new Response(encodeEvent({ retry: wait }), { headers: eventStreamHeaders(headers) });
-    }
-    return problem(503, "No more streams can be opened now", { "retry-after": String(Math.ceil(wait / 1_000)) });
   }
 
   function preflightWithoutCors(request: Request): Response {

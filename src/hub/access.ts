@@ -1,0 +1,79 @@
+import { createHash, timingSafeEqual } from "node:crypto";
+import { problem } from "../server/problem.ts";
+import { type Grants, isGranted } from "./grants.ts";
+import { type Identity, TokenError, type Tokens } from "./tokens.ts";
+
+/** Who asks: somebody with a token, somebody without, or one who came by the control handler and may do anything. */
+export type Access = Identity | "anonymous" | "trusted";
+
+/** The name that goes with the admin page's password. */
+const ADMIN = "admin";
+
+/**
+ * Who a request comes from, or the answer to a token that is not valid.
+ *
+ * @throws If the keys cannot be had.
+ */
+export async function accessOf(request: Request, tokens: Tokens | undefined): Promise<Access | Response> {
+  try {
+    return await tokens?.identify(request) ?? "anonymous";
+  } catch (error) {
+    if (error instanceof TokenError) return unauthorized(error.message);
+    throw error;
+  }
+}
+
+/** Whether somebody may publish to a topic, or subscribe to topics and patterns; else the answer that refuses. */
+export function refusalOf(
+  access: Access,
+  may: "subscribe" | "publish",
+  wanted: readonly string[],
+  anonymous: readonly string[] = [],
+): Response | undefined {
+  if (access === "trusted") return undefined;
+  const granted = [...(access === "anonymous" ? [] : (access as Grants)[may]), ...anonymous];
+  const refused = wanted.find((topic) => !isGranted(granted, topic));
+  if (refused === undefined) return undefined;
+  if (access === "anonymous") return unauthorized(`To ${may} needs a token that allows it`);
+  return problem(403, `The token does not allow to ${may}: got ${refused}`);
+}
+
+/** Whether somebody may see and end connections; else the answer that refuses. */
+export async function adminRefusalOf(
+  request: Request,
+  tokens: Tokens | undefined,
+  password: string | undefined,
+): Promise<Response | undefined> {
+  const basic = /^basic +(\S+)$/i.exec(request.headers.get("authorization")?.trim() ?? "")?.[1];
+  if (basic !== undefined && password !== undefined) {
+    const { origin } = new URL(request.url);
+    const from = request.headers.get("origin");
+    // A browser sends the password whoever's page asks
+    if (from !== null && from !== origin) return problem(403, `Pages of other origins may not do this: got ${from}`);
+    if (equal(basic, btoa(`${ADMIN}:${password}`))) return undefined;
+    return challenge(password);
+  }
+  if (password !== undefined && !request.headers.has("authorization")) return challenge(password);
+  const access = await accessOf(request, tokens);
+  if (access instanceof Response) return access;
+  if (access === "anonymous" || access === "trusted") return challenge(password);
+  return access.admin ? undefined : problem(403, "The token does not allow this: it must say admin");
+}
+
+/** 401, as RFC 6750 has it. */
+function unauthorized(why: string): Response {
+  return problem(401, why, { "www-authenticate": `Bearer error="invalid_token", error_description="${why}"` });
+}
+
+function challenge(password: string | undefined): Response {
+  if (password === undefined) return unauthorized("This needs a token that says admin");
+  return problem(401, "This needs the admin's password", {
+    "www-authenticate": 'Basic realm="Freshet", charset="UTF-8"',
+  });
+}
+
+/** In constant time, whatever the lengths are. */
+function equal(a: string, b: string): boolean {
+  const digest = (text: string): Uint8Array => createHash("sha256").update(text).digest();
+  return timingSafeEqual(digest(a), digest(b));
+}

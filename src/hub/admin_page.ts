@@ -1,0 +1,2 @@
+/** The admin page. */
+export const adminPage: string = "<!doctype html><title>Freshet</title>";

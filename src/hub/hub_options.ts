@@ -1,0 +1,89 @@
+import type { Broker } from "../broker/broker.ts";
+import type { CorsOptions } from "../server/cors.ts";
+import type { TokenOptions } from "./tokens.ts";
+
+/** Options for {@linkcode createHub}. */
+export interface HubOptions {
+  /**
+   * Where events go. The hub closes the one that it makes itself, never one
+   * that it was given.
+   *
+   * @default {new Broker()}
+   */
+  readonly broker?: Broker | undefined;
+  /**
+   * The largest body that a publisher may send, in bytes.
+   *
+   * @default {1_048_576}
+   */
+  readonly maxBodyBytes?: number | undefined;
+  /** How tokens are checked. Without, nobody on the public address may do more than `anonymous` says. */
+  readonly tokens?: TokenOptions | undefined;
+  /**
+   * The topics and patterns that anybody may subscribe to.
+   *
+   * @default none with tokens, `["**"]` without
+   */
+  readonly anonymous?: readonly string[] | undefined;
+  /**
+   * Pages of which other origins may read.
+   *
+   * @default none
+   */
+  readonly cors?: CorsOptions | undefined;
+  /**
+   * The proxies whose `X-Forwarded-For` is believed: addresses and networks.
+   *
+   * @default none
+   */
+  readonly trustedProxies?: readonly string[] | undefined;
+  /**
+   * How many streams may be open. Who comes after that is answered with a
+   * `retry:`, as a browser would not come back after an error.
+   *
+   * @default {Infinity}
+   */
+  readonly maxConnections?: number | undefined;
+  /**
+   * How many streams one address may have open.
+   *
+   * @default {Infinity}
+   */
+  readonly maxConnectionsPerAddress?: number | undefined;
+  /**
+   * Whether `/subscribe/pet` hears every topic that begins so, `pets` and
+   * `petstore/a` too, as mroth/sseserver has it.
+   *
+   * @default {false}
+   */
+  readonly prefixMatch?: boolean | undefined;
+  /**
+   * The admin page: `false` for none; `{ password }` lets in who knows it, on
+   * the public address too, as the user `admin`.
+   *
+   * @default for who comes by `control`, or with a token that says `admin`
+   */
+  readonly admin?: false | { readonly password: string } | undefined;
+  /**
+   * What this process is called in status and metrics.
+   *
+   * @default {"freshet"}
+   */
+  readonly node?: string | undefined;
+  /** Hears of each request once it is answered. */
+  readonly onRequest?: ((entry: RequestLog) => void) | undefined;
+}
+
+/** A request that was answered. It holds no token and no secret. */
+export interface RequestLog {
+  /** The method. */
+  readonly method: string;
+  /** The path and the query, but for a token in it. */
+  readonly path: string;
+  /** The answer's status. */
+  readonly status: number;
+  /** How long the answer took to begin, in milliseconds. */
+  readonly ms: number;
+  /** The client's address. */
+  readonly address: string;
+}

@@ -1,0 +1,211 @@
+import {
+  createLocalJWKSet,
+  createRemoteJWKSet,
+  errors,
+  type JSONWebKeySet,
+  type JWTPayload,
+  jwtVerify,
+  type JWTVerifyGetKey,
+  SignJWT,
+} from "jose";
+import { channelTopic, type ChannelUser, userTopic } from "./channel.ts";
+import { type Grants, grantsOf, NO_GRANTS } from "./grants.ts";
+
+/** How tokens are checked: JSON Web Tokens (RFC 7519), by a secret or by public keys. */
+export interface TokenOptions {
+  /** The secret of HS256 tokens, as text or bytes. With it the hub can make tokens too. */
+  readonly secret?: string | Uint8Array | undefined;
+  /** Public keys (a JSON Web Key Set, RFC 7517), or where to fetch them. */
+  readonly jwks?: { readonly keys: readonly Readonly<Record<string, unknown>>[] } | URL | undefined;
+  /**
+   * The algorithms that are taken; `none` never is.
+   *
+   * @default HS256 with a secret, RS256, ES256 and EdDSA with public keys
+   */
+  readonly algorithms?: readonly string[] | undefined;
+  /** What `iss` must be. */
+  readonly issuer?: string | undefined;
+  /** What `aud` must be or hold. */
+  readonly audience?: string | undefined;
+  /**
+   * A cookie that may hold the token, and the origins whose pages may use it;
+   * the hub's own origin may always.
+   */
+  readonly cookie?: { readonly name: string; readonly origins: readonly string[] } | undefined;
+  /** A query parameter that may hold the token. It is kept out of logs; addresses end up in others' logs. */
+  readonly query?: string | undefined;
+}
+
+/** Who a token stands for. */
+export interface Identity extends Grants {
+  /** `sub`, or `userId`: by which a user's streams are ended. */
+  readonly user: string | undefined;
+  /** When it ends, in milliseconds since 1970. */
+  readonly expires: number | undefined;
+  /** What `userId` and `channel` subscribe to at `/events/`. */
+  readonly channelTopics: readonly string[];
+}
+
+/** Why a token is refused, for who sent it: nothing of the token is in it. */
+export class TokenError extends Error {
+  /** Always `"TokenError"`. */
+  override readonly name = "TokenError";
+}
+
+/** More is no token that anybody makes, and costs time to check. */
+const MAX_TOKEN_LENGTH = 8_192;
+
+/** Checks tokens, and makes them. */
+export class Tokens {
+  readonly #options: TokenOptions;
+  readonly #secret: Uint8Array<ArrayBuffer> | undefined;
+  readonly #keys: JWTVerifyGetKey | undefined;
+  readonly #algorithms: string[];
+
+  /** @throws {TypeError} If there is neither a secret nor a set of keys, or an algorithm is `none`. */
+  constructor(options: TokenOptions) {
+    const { secret, jwks, algorithms } = options;
+    if (secret === undefined && jwks === undefined) throw new TypeError("Tokens need a secret or a set of public keys");
+    if (secret !== undefined && secret.length === 0) throw new TypeError("The secret must not be empty");
+    this.#options = options;
+    this.#secret = typeof secret === "string" ? new TextEncoder().encode(secret) : secret && Uint8Array.from(secret);
+    this.#keys = jwks instanceof URL
+      ? createRemoteJWKSet(jwks)
+      : jwks && createLocalJWKSet(jwks as unknown as JSONWebKeySet);
+    this.#algorithms = [
+      ...algorithms ?? [...(secret ? ["HS256"] : []), ...(jwks ? ["RS256", "ES256", "EdDSA", "Ed25519"] : [])],
+    ];
+    if (this.#algorithms.some((algorithm) => algorithm.toLowerCase() === "none")) {
+      throw new TypeError('The algorithm "none" protects nothing');
+    }
+  }
+
+  /** Whether it can make tokens. */
+  get canSign(): boolean {
+    return this.#secret !== undefined;
+  }
+
+  /**
+   * Who a request comes from.
+   *
+   * @returns `undefined` if it has no token.
+   * @throws {TokenError} If its token is not valid.
+   */
+  async identify(request: Request): Promise<Identity | undefined> {
+    const token = this.#tokenOf(request);
+    return token === undefined ? undefined : await this.verify(token);
+  }
+
+  /**
+   * Who a token stands for.
+   *
+   * @throws {TokenError} If it is not valid.
+   */
+  async verify(token: string): Promise<Identity> {
+    if (token.length > MAX_TOKEN_LENGTH) {
+      throw new TokenError(`The token is longer than ${MAX_TOKEN_LENGTH} characters`);
+    }
+    let payload: JWTPayload;
+    try {
+      const { issuer, audience } = this.#options;
+      const verified = await jwtVerify(token, (header, jws) => {
+        if (header.typ !== undefined && !/^(?:application\/)?(?:at\+)?jwt$/i.test(header.typ)) {
+          throw new TokenError("The token is of another type");
+        }
+        if (header.alg.startsWith("HS") && this.#secret !== undefined) return this.#secret;
+        if (!header.alg.startsWith("HS") && this.#keys !== undefined) return this.#keys(header, jws);
+        throw new TokenError("The token's algorithm is not allowed");
+      }, {
+        algorithms: this.#algorithms,
+        ...(issuer !== undefined && { issuer }),
+        ...(audience !== undefined && { audience }),
+      });
+      payload = verified.payload;
+    } catch (error) {
+      if (error instanceof TokenError) throw error;
+      if (error instanceof errors.JWTExpired) throw new TokenError("The token has expired");
+      if (error instanceof errors.JWTClaimValidationFailed) {
+        throw new TokenError(
+          `The token's claim ${error.claim} is ${error.reason === "missing" ? "missing" : "not valid"}`,
+        );
+      }
+      if (error instanceof errors.JOSEAlgNotAllowed) throw new TokenError("The token's algorithm is not allowed");
+      if (error instanceof errors.JWKSTimeout || !(error instanceof errors.JOSEError || error instanceof TypeError)) {
+        throw error; // the keys cannot be had: that is no fault of the token
+      }
+      throw new TokenError("The token is not valid");
+    }
+    return identityOf(payload);
+  }
+
+  /**
+   * Makes a token by the secret.
+   *
+   * @param claims What it says.
+   * @param ttl How long it is valid, in seconds.
+   * @throws {TypeError} If there is no secret.
+   */
+  async sign(claims: Readonly<Record<string, unknown>>, ttl: number): Promise<string> {
+    if (this.#secret === undefined) throw new TypeError("Cannot make a token as there is no secret");
+    const { issuer, audience } = this.#options;
+    const now = Math.floor(Date.now() / 1_000);
+    const jwt = new SignJWT({ ...claims }).setProtectedHeader({ alg: "HS256", typ: "JWT" })
+      .setIssuedAt(now).setExpirationTime(now + ttl);
+    if (issuer !== undefined) jwt.setIssuer(issuer);
+    if (audience !== undefined) jwt.setAudience(audience);
+    return await jwt.sign(this.#secret);
+  }
+
+  #tokenOf(request: Request): string | undefined {
+    const authorization = request.headers.get("authorization");
+    if (authorization !== null) {
+      const [, token] = /^bearer +(\S+)$/i.exec(authorization.trim()) ?? [];
+      if (token === undefined) throw new TokenError("Authorization must be a bearer token");
+      return token;
+    }
+    const { cookie, query } = this.#options;
+    const url = new URL(request.url);
+    const cookies = request.headers.get("cookie");
+    if (cookie !== undefined && cookies !== null) {
+      const prefix = `${cookie.name}=`;
+      const found = cookies.split(";").map((part) => part.trim()).find((part) => part.startsWith(prefix));
+      if (found !== undefined) {
+        // A browser sends cookies whoever's page asks: only for pages that may
+        const origin = request.headers.get("origin");
+        const isOwn = origin === url.origin ||
+          (origin === null && ["same-origin", null].includes(request.headers.get("sec-fetch-site")));
+        if (!isOwn && !cookie.origins.includes(origin ?? "")) {
+          throw new TokenError("Pages of this origin may not use the cookie");
+        }
+        return found.slice(prefix.length);
+      }
+    }
+    return (query === undefined ? undefined : url.searchParams.get(query)) ?? undefined;
+  }
+}
+
+function identityOf({ sub, exp, freshet, userId, channel }: JWTPayload): Identity {
+  try {
+    const grants = grantsOf(freshet);
+    const hasChannel = typeof userId === "string" && typeof channel === "string";
+    if (!hasChannel && (userId !== undefined || channel !== undefined)) {
+      throw new TypeError("The claims userId and channel must both be text");
+    }
+    const topics = hasChannel ? channelTopicsOf({ userId, channel }) : [];
+    return {
+      ...NO_GRANTS,
+      ...grants,
+      subscribe: [...grants.subscribe, ...topics],
+      user: sub ?? (hasChannel ? userId : undefined),
+      expires: exp === undefined ? undefined : exp * 1_000,
+      channelTopics: topics,
+    };
+  } catch (error) {
+    if (error instanceof URIError) throw new TokenError("The claims userId and channel must be well-formed text");
+    throw new TokenError((error as Error).message);
+  }
+}
+
+function channelTopicsOf(user: ChannelUser): string[] {
+  return [channelTopic(user.channel), userTopic(user)];
+}

@@ -1,0 +1,15 @@
+import { encodeEvent } from "../wire/encode.ts";
+import { eventStreamHeaders } from "./headers.ts";
+import { problem } from "./problem.ts";
+
+/**
+ * The answer to who cannot be served now: `"503"` says so with `Retry-After`, `"retry"` answers 200 with a `retry:` and
+ * ends, as a browser's `EventSource` never comes back after an error.
+ *
+ * @param wait How long to ask for, in milliseconds; up to half as much is added at random.
+ */
+export function full(whenFull: "retry" | "503", wait: number, headers?: HeadersInit): Response {
+  const retry = Math.round(wait * (1 + Math.random() / 2));
+  if (whenFull === "retry") return new Response(encodeEvent({ retry }), { headers: eventStreamHeaders(headers) });
+  return problem(503, "No more streams can be opened now", { "retry-after": String(Math.ceil(retry / 1_000)) });
+}
