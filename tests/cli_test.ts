@@ -116,7 +116,6 @@ describe("freshet serve --dev", () => {
   for (
     const [says, args, code, message] of [
       ["another address", ["serve", "--dev", "--bind", "0.0.0.0:8080"], 2, "loopback"],
-      ["no --dev", ["serve"], 2, "--dev"],
       ["an unknown option", ["serve", "--nope"], 2, "--nope"],
       ["an unknown command", ["fly"], 2, "fly"],
       ["a bad port", ["serve", "--dev", "--port", "99999"], 2, "99999"],

@@ -15,7 +15,20 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   adapters: ["wire", "broker", "server", "node:http", "node:http2", "node:net", "node:stream"],
   // jose checks tokens; node:net knows networks, node:crypto compares in constant time
   hub: ["wire", "broker", "server", "jose", "node:crypto", "node:net"],
-  cli: ["wire", "broker", "server", "client", "hub", "adapters", "node:fs", "node:os", "node:process", "node:util"],
+  cli: [
+    "broker",
+    "server",
+    "client",
+    "hub",
+    "adapters",
+    "jose",
+    "node:fs",
+    "node:os",
+    "node:process",
+    "node:readline",
+    "node:stream",
+    "node:util",
+  ],
 };
 
 function importsOf(path: string): string[] {

@@ -89,7 +89,10 @@ const surface: Readonly<Record<string, { readonly values: readonly string[]; rea
     values: ["serve", "toNodeListener"],
     types: ["NodeListener", "ServeHandler", "ServeInfo", "ServeOptions", "Server"],
   },
-  "./hub": { values: ["createHub"], types: ["Hub", "HubOptions", "RequestLog", "TokenOptions"] },
+  "./hub": {
+    values: ["createDemo", "createHub"],
+    types: ["DemoOptions", "Hub", "HubOptions", "RequestLog", "TokenOptions"],
+  },
   "./cli": { values: [], types: [] }, // a program: importing it runs it
 };
 

@@ -1,16 +1,28 @@
 import process from "node:process";
-import { parseArgs } from "node:util";
-import { serveHub } from "./serve.ts";
+import { demoCommand, demoHelp } from "./demo.ts";
+import { UsageError } from "./options.ts";
+import { publishCommand, publishHelp } from "./publish.ts";
+import { serveCommand, serveHelp } from "./serve.ts";
+import { tailCommand, tailHelp } from "./tail.ts";
+import { tokenCommand, tokenHelp } from "./token.ts";
 
-const HELP = `freshet: a hub for Server-Sent Events
+const commands: Readonly<Record<string, readonly [run: (args: readonly string[]) => Promise<number>, help: string]>> = {
+  serve: [serveCommand, serveHelp],
+  demo: [demoCommand, demoHelp],
+  tail: [tailCommand, tailHelp],
+  publish: [publishCommand, publishHelp],
+  token: [tokenCommand, tokenHelp],
+};
 
-Usage: freshet serve --dev [--bind ADDRESS:PORT]
+const HELP = `freshet: Server-Sent Events from the command line
 
-  serve   Run the hub
-    --dev                 Without tokens: only for programs and pages of this machine
-    --bind ADDRESS:PORT   Where to listen (127.0.0.1:8080); a loopback address, :0 for any free port
-    --port PORT           The same address with another port
-  --help, --version
+  freshet serve                       Runs the hub; --dev for this machine only
+  freshet demo                        Runs a stream to test clients against, faults and all
+  freshet tail URL                    Prints events as they come
+  freshet publish URL TOPIC [DATA]    Publishes to a hub
+  freshet token                       Makes and explains tokens
+
+freshet COMMAND --help says more. Exit codes: 0, 1 for a failure, 2 for wrong usage.
 `;
 
 /**
@@ -20,45 +32,33 @@ Usage: freshet serve --dev [--bind ADDRESS:PORT]
  * @returns The exit code: 0, 1 for a failure, 2 for wrong usage.
  */
 export async function run(args: readonly string[]): Promise<number> {
-  try {
-    const { values, positionals } = parseArgs({
-      args: [...args],
-      allowPositionals: true,
-      options: {
-        dev: { type: "boolean" },
-        bind: { type: "string" },
-        port: { type: "string" },
-        help: { type: "boolean", short: "h" },
-      },
-    });
-    if (values.help) {
+  const [name = "", ...rest] = args;
+  const command = commands[name];
+  if (command === undefined) {
+    if (name === "--help" || name === "-h" || name === "help") {
       process.stdout.write(HELP);
       return 0;
     }
-    const [command, ...rest] = positionals;
-    if (command !== "serve" || rest.length > 0) {
-      return usage(`the command must be "serve": got ${positionals.join(" ") || "none"}`);
-    }
-    if (!values.dev) return usage("serve runs with --dev only, as there are no tokens yet");
-    return await serveHub(addressOf(values.bind ?? "127.0.0.1:8080", values.port));
+    return usage(`the command must be one of ${Object.keys(commands).join(", ")}: got ${name || "none"}`);
+  }
+  const [runCommand, help] = command;
+  if (rest.includes("--help") || rest.includes("-h")) {
+    process.stdout.write(help);
+    return 0;
+  }
+  try {
+    return await runCommand(rest);
   } catch (error) {
-    if (error instanceof TypeError || error instanceof RangeError) return usage(error.message);
+    // What the hub and its parts refuse was an option here
+    if (error instanceof UsageError || error instanceof TypeError || error instanceof RangeError) {
+      return usage(error.message, name);
+    }
     process.stderr.write(`freshet: ${error instanceof Error ? error.message : error}\n`);
     return 1;
   }
 }
 
-function addressOf(bind: string, port: string | undefined): { hostname: string; port: number } {
-  const [, hostname = "", bound = ""] = /^(.*):([0-9]+)$/.exec(bind) ?? [];
-  if (hostname === "") throw new TypeError(`--bind must be ADDRESS:PORT: got ${bind}`);
-  const number = Number(port ?? bound);
-  if (!/^[0-9]+$/.test(port ?? bound) || number > 65_535) {
-    throw new RangeError(`The port must be 0 to 65535: got ${port ?? bound}`);
-  }
-  return { hostname: hostname.replace(/^\[(.*)\]$/, "$1"), port: number };
-}
-
-function usage(why: string): number {
-  process.stderr.write(`freshet: ${why}\nSee freshet --help\n`);
+function usage(why: string, command?: string): number {
+  process.stderr.write(`freshet: ${why}\nSee freshet ${command === undefined ? "" : `${command} `}--help\n`);
   return 2;
 }

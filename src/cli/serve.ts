@@ -1,41 +1,202 @@
+import { readFileSync } from "node:fs";
+import { hostname } from "node:os";
 import process from "node:process";
-import { createHub } from "../hub/hub.ts";
-import { isLoopback, localOnly } from "../hub/local_only.ts";
-import type { ServeHandler, ServeOptions, Server } from "../server/serve_options.ts";
+import { Broker } from "../broker/broker.ts";
+import { MemoryReplayStore } from "../broker/memory_replay_store.ts";
+import { createHub, type Hub, type RequestLog, type TokenOptions } from "../hub/hub.ts";
+import { localOnly } from "../hub/local_only.ts";
+import type { Server } from "../server/serve_options.ts";
+import { type Address, addressOf, isLocal, nativeServe } from "./address.ts";
+import { helpOf, type Options, type OptionSpecs, readOptions, UsageError } from "./options.ts";
+import { untilStopped } from "./signals.ts";
 
-/** Runs the hub until it is told to stop; resolves to the exit code. */
-export async function serveHub({ hostname, port }: { hostname: string; port: number }): Promise<number> {
-  if (!isLoopback(hostname)) {
-    process.stderr.write(`freshet: --bind must be a loopback address until there are tokens: got ${hostname}\n`);
-    return 2;
+const specs: OptionSpecs = {
+  dev: { help: "Without tokens, for programs and pages of this machine only" },
+  bind: { value: "ADDRESS:PORT", help: "Where to listen (127.0.0.1:8080)" },
+  port: { value: "PORT", help: "The same address with another port" },
+  "bind-control": {
+    value: "ADDRESS:PORT",
+    help: "Where publishers and operators come in without a token: loopback only",
+  },
+  "secret-file": { value: "FILE", help: "The secret of HS256 tokens" },
+  secret: { value: "TEXT", help: "The same in the command line, where other users of the machine can see it" },
+  jwks: { value: "FILE|URL", help: "Public keys of tokens, as a JSON Web Key Set" },
+  algorithm: {
+    value: "NAME",
+    multiple: true,
+    help: "Algorithms that tokens may have (HS256; RS256, ES256 and EdDSA with keys)",
+  },
+  issuer: { value: "TEXT", help: "What a token's iss must be" },
+  audience: { value: "TEXT", help: "What a token's aud must hold" },
+  cookie: { value: "NAME", help: "A cookie that may hold the token, for pages of --allow-origin" },
+  "token-query": { value: "NAME", help: "A query parameter that may hold the token; kept out of the log" },
+  anonymous: { value: "PATTERN", multiple: true, help: "What anybody may subscribe to" },
+  store: { value: "memory", help: "Where events are kept (memory)" },
+  "retain-events": { value: "N", help: "How many events are kept" },
+  "retain-age": { value: "SECONDS", help: "How long events are kept" },
+  "allow-origin": { value: "ORIGIN", multiple: true, help: "Pages of which origins may read; * for all" },
+  "trust-proxy": { value: "CIDR", multiple: true, help: "Proxies whose X-Forwarded-For is believed" },
+  "max-connections": { value: "N", help: "Streams that may be open" },
+  "max-connections-per-ip": { value: "N", help: "Streams that one address may have open" },
+  heartbeat: { value: "SECONDS", help: "Between two heartbeats (15)" },
+  "no-admin": { help: "No admin page" },
+  "admin-password-file": {
+    value: "FILE",
+    help: "The password of the user admin, for the admin page on the public address",
+  },
+  "prefix-match": { help: "/subscribe/pet hears pets and petstore too" },
+  "tls-cert": { value: "FILE", help: "The certificate chain, PEM" },
+  "tls-key": { value: "FILE", help: "Its key, PEM" },
+  drain: { value: "SECONDS", help: "Over how long streams are ended at SIGTERM (5)" },
+  log: { value: "json|text|off", help: "A line for each request, on standard error (off)" },
+};
+
+export const serveHelp: string = helpOf("freshet serve [OPTIONS]", "Runs the hub.", specs);
+
+/** `freshet serve`: runs the hub until it is told to stop; resolves to the exit code. */
+export async function serveCommand(args: readonly string[]): Promise<number> {
+  const options = readOptions(specs, args);
+  if (options.positionals.length > 0) throw new UsageError(`serve takes options only: got ${options.positionals[0]}`);
+  const isDev = options.has("dev");
+  const address = addressOf("bind", options.text("bind") ?? "127.0.0.1:8080", options.text("port"));
+  const control = options.text("bind-control") === undefined
+    ? undefined
+    : addressOf("bind-control", options.text("bind-control")!);
+  const tokens = tokenOptions(options);
+  const anonymous = options.list("anonymous");
+  if (isDev && !isLocal(address)) {
+    throw new UsageError(`--dev needs a loopback address in --bind: got ${address.hostname}`);
   }
-  const hub = createHub();
-  const handler = localOnly((request, info) => {
-    const { pathname } = new URL(request.url);
-    return pathname.startsWith("/publish/") ? hub.control(request, info) : hub.public(request, info);
+  if (!isDev && !isLocal(address) && tokens === undefined && anonymous.length === 0) {
+    throw new UsageError(
+      "Who may subscribe? Give --secret-file or --jwks for tokens, or --anonymous '**' for everybody: " +
+        `--bind is no loopback address: got ${address.hostname}`,
+    );
+  }
+  if (control !== undefined && !isLocal(control)) {
+    throw new UsageError(`--bind-control must be a loopback address, as it asks for no token: got ${control.hostname}`);
+  }
+  if (options.text("secret") !== undefined) {
+    process.stderr.write("freshet: other users of this machine can see --secret: --secret-file is safer\n");
+  }
+
+  await using broker = brokerOf(options);
+  const hub = createHub({
+    broker,
+    ...(tokens && { tokens }),
+    ...(anonymous.length > 0 && { anonymous }),
+    ...(options.list("allow-origin").length > 0 && { cors: corsOf(options) }),
+    trustedProxies: options.list("trust-proxy"),
+    maxConnections: options.number("max-connections", 1),
+    maxConnectionsPerAddress: options.number("max-connections-per-ip", 1),
+    prefixMatch: options.has("prefix-match"),
+    admin: options.has("no-admin") ? false : adminOf(options),
+    node: `freshet-${hostname()}`,
+    onRequest: logger(options.text("log") ?? "off"),
   });
-  const serve = await nativeServe();
-  const server = await serve(handler, { hostname, port });
-  process.stdout.write(greeting(server.url));
-  await new Promise<void>((resolve) => {
-    for (const signal of ["SIGINT", "SIGTERM"]) process.once(signal, () => resolve());
-  });
-  await server.close();
+  const servers = await listen(hub, isDev, options, address, control);
+  const [server] = servers;
+  process.stdout.write(
+    isDev ? greeting(server!.url) : `Freshet listens on ${servers.map(({ url }) => url).join(" and ")}\n`,
+  );
+  await untilStopped();
+  if (!isDev) await hub.drain((options.number("drain") ?? 5) * 1_000);
+  await Promise.all(servers.map((server) => server.close()));
   await hub.close();
   return 0;
 }
 
-/** The adapter of the runtime that this runs on. */
-async function nativeServe(): Promise<(handler: ServeHandler, options: ServeOptions) => Promise<Server>> {
-  if ("Deno" in globalThis) return (await import("../adapters/deno.ts")).serve;
-  if ("Bun" in globalThis) return (await import("../adapters/bun.ts")).serve;
-  return (await import("../adapters/node.ts")).serve;
+async function listen(
+  hub: Hub,
+  isDev: boolean,
+  options: Options,
+  address: Address,
+  control: Address | undefined,
+): Promise<Server[]> {
+  const serve = await nativeServe();
+  const [cert, key] = [options.file("tls-cert"), options.file("tls-key")];
+  if ((cert === undefined) !== (key === undefined)) throw new UsageError("--tls-cert and --tls-key go together");
+  const tls = cert !== undefined && key !== undefined ? { tls: { cert, key } } : {};
+  const servers = [await serve(isDev ? localOnly(hub.control) : hub.public, { ...address, ...tls })];
+  if (control !== undefined) servers.push(await serve(localOnly(hub.control), control));
+  return servers;
+}
+
+function tokenOptions(options: Options): TokenOptions | undefined {
+  const secret = options.file("secret-file") ?? options.text("secret");
+  const jwks = options.text("jwks");
+  if (secret === undefined && jwks === undefined) return undefined;
+  if (secret === "") throw new UsageError("The secret must not be empty");
+  const cookie = options.text("cookie");
+  return {
+    ...(secret !== undefined && { secret }),
+    ...(jwks !== undefined && { jwks: jwksOf(jwks) }),
+    ...(options.list("algorithm").length > 0 && { algorithms: options.list("algorithm") }),
+    issuer: options.text("issuer"),
+    audience: options.text("audience"),
+    query: options.text("token-query"),
+    ...(cookie !== undefined && { cookie: { name: cookie, origins: options.list("allow-origin") } }),
+  };
+}
+
+function jwksOf(jwks: string): NonNullable<TokenOptions["jwks"]> {
+  if (/^https?:/.test(jwks)) return new URL(jwks);
+  try {
+    return JSON.parse(readFileSync(jwks, "utf8"));
+  } catch (error) {
+    throw new UsageError(`--jwks must be a URL or a JSON file: ${(error as Error).message}`);
+  }
+}
+
+function brokerOf(options: Options): Broker {
+  const store = options.text("store") ?? "memory";
+  if (store !== "memory") throw new UsageError(`--store must be memory: got ${store}`);
+  const maxAge = options.number("retain-age", 0.001);
+  return new Broker({
+    store: new MemoryReplayStore({
+      ...(options.number("retain-events", 1) !== undefined && { maxEvents: options.number("retain-events", 1)! }),
+      ...(maxAge !== undefined && { maxAge: maxAge * 1_000 }),
+    }),
+    heartbeat: (options.number("heartbeat") ?? 15) * 1_000,
+    onError: (error) => void process.stderr.write(`freshet: ${error instanceof Error ? error.message : error}\n`),
+  });
+}
+
+function corsOf(options: Options): { origins: "*" | readonly string[]; credentials: boolean } {
+  const origins = options.list("allow-origin");
+  if (origins.includes("*")) {
+    if (options.text("cookie") !== undefined) throw new UsageError("--cookie needs --allow-origin by name: got *");
+    return { origins: "*", credentials: false };
+  }
+  return { origins, credentials: options.text("cookie") !== undefined };
+}
+
+function adminOf(options: Options): { password: string } | undefined {
+  const password = options.file("admin-password-file");
+  if (password === "") throw new UsageError("The admin's password must not be empty");
+  return password === undefined ? undefined : { password };
+}
+
+function logger(kind: string): ((entry: RequestLog) => void) | undefined {
+  if (kind === "off") return undefined;
+  if (kind !== "json" && kind !== "text") throw new UsageError(`--log must be json, text or off: got ${kind}`);
+  return (entry) => {
+    const { method, path, status, address } = entry;
+    const ms = Math.round(entry.ms * 10) / 10;
+    const time = new Date().toISOString();
+    process.stderr.write(
+      kind === "json"
+        ? JSON.stringify({ time, method, path, status, ms, address }) + "\n"
+        : `${time} ${address} ${method} ${path} ${status} ${ms} ms\n`,
+    );
+  };
 }
 
 function greeting(url: string): string {
   return `Freshet listens on ${url}
 
   Page       ${url}
+  Admin      ${url}admin/
   Subscribe  curl -N ${url}subscribe/pets
   Publish    curl -d woof ${url}publish/pets/dogs
 

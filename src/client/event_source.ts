@@ -130,8 +130,8 @@ export class EventSource extends EventTarget {
     // § 9.2.2, steps 3 to 5 of the constructor: parse the URL; failure is a SyntaxError
     try {
       this.url = resolveUrl(url).href;
-    } catch {
-      throw new DOMException(`Cannot connect as the URL is not valid: got ${url}`, "SyntaxError");
+    } catch (error) {
+      throw new DOMException((error as Error).message, "SyntaxError");
     }
     // § 9.2.2, steps 6 and 7: the CORS state
     this.withCredentials = init.withCredentials ?? false;

@@ -13,13 +13,21 @@ export class Permanent {
   }
 }
 
-/** Resolves a URL as the page or worker would that runs this. */
+/**
+ * Resolves a URL as the page or worker would that runs this.
+ *
+ * @throws {TypeError} If it cannot be parsed.
+ */
 export function resolveUrl(url: string | URL): URL {
   const { document, location } = globalThis as {
     document?: { readonly baseURI: string };
     location?: { readonly href: string };
   };
-  return new URL(url, document?.baseURI ?? location?.href);
+  try {
+    return new URL(url, document?.baseURI ?? location?.href);
+  } catch {
+    throw new TypeError(`Cannot connect as the URL is not valid: got ${url}`);
+  }
 }
 
 /** What an attempt asks with. */

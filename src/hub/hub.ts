@@ -36,6 +36,7 @@ import { Sampler } from "./sampler.ts";
 import { compatibleStatus, metrics, type Numbers, status } from "./status.ts";
 import { Tokens } from "./tokens.ts";
 
+export { createDemo, type DemoOptions } from "./demo.ts";
 export type { HubOptions, RequestLog } from "./hub_options.ts";
 export type { TokenOptions } from "./tokens.ts";
 
