@@ -1,6 +1,6 @@
 import type { EventFields } from "../wire/event.ts";
 import { eventStream } from "../server/event_stream.ts";
-import { type Numbers, overview } from "./status.ts";
+import { type Numbers, overview, WATCHED } from "./status.ts";
 
 /** How many connections, and how many topics, the page is told of. */
 const MAX_ROWS = 200;
@@ -15,12 +15,14 @@ const MAX_BUFFERED = 65_536;
 export function adminEvents(numbers: Numbers): Response {
   return eventStream(async (stream) => {
     const { broker, sampler } = numbers;
-    const subscriber = broker.subscribe("**", {
+    const subscriber = broker.subscribe(WATCHED, {
       start: { last: NEWEST },
       signal: stream.signal,
       overflow: "drop-oldest",
       maxBufferedBytes: MAX_BUFFERED,
     });
+    numbers.watchers++;
+    subscriber.onceClosed(() => numbers.watchers--);
     const published = (async () => {
       for await (const { id, topics, type, data } of subscriber) {
         if (topics.length === 0) continue; // a gap of its own

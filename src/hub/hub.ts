@@ -29,7 +29,7 @@ import { ClientAddresses } from "./client_address.ts";
 import { Connections } from "./connections.ts";
 import { emit, endConnections, makeToken } from "./control.ts";
 import type { HubOptions } from "./hub_options.ts";
-import { page, PAGE_HEADERS } from "./page.ts";
+import { page } from "./page.ts";
 import { publish } from "./publish.ts";
 import { topicOf, wantedOf } from "./routes.ts";
 import { Sampler } from "./sampler.ts";
@@ -122,6 +122,7 @@ export function createHub(options: HubOptions = {}): Hub {
     broker,
     connections,
     sampler,
+    watchers: 0,
     get resumed() {
       return resumed;
     },
@@ -201,7 +202,7 @@ export function createHub(options: HubOptions = {}): Hub {
     if (pathname === "/admin/status.json") return Response.json(compatibleStatus(numbers), { headers: NO_STORE });
     if (pathname === "/admin/events") return adminEvents(numbers);
     if (pathname === "/admin") return Response.redirect(new URL("/admin/", request.url), 308);
-    return pathname === "/admin/" ? new Response(adminPage, { headers: PAGE_HEADERS }) : notFound(pathname);
+    return pathname === "/admin/" ? new Response(adminPage.html, { headers: adminPage.headers }) : notFound(pathname);
   }
 
   async function answer(request: Request, info: unknown, trusted: boolean): Promise<Response> {
@@ -214,7 +215,7 @@ export function createHub(options: HubOptions = {}): Hub {
     }
     if (pathname !== "/") return await control(request, trusted);
     if (request.method !== "GET" && request.method !== "HEAD") return wrongMethod(request, "GET, HEAD");
-    return new Response(request.method === "HEAD" ? null : page, { headers: PAGE_HEADERS });
+    return new Response(request.method === "HEAD" ? null : page.html, { headers: page.headers });
   }
 
   function handler(trusted: boolean): Hub["public"] {

@@ -1,3 +1,5 @@
+import { type Page, pageOf } from "./html.ts";
+
 const style = `
 :root { color-scheme: light dark; font: 16px/1.5 system-ui, sans-serif; }
 body { max-width: 48rem; margin: 0 auto; padding: 1rem; }
@@ -74,18 +76,7 @@ document.querySelector("#publish").addEventListener("submit", async (event) => {
 listen("pets", []);
 `;
 
-/** The page at `/`: shows a topic's events as they come, and publishes. */
-export const page: string = `<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width">
-<title>Freshet</title>
-<link rel="icon" href="data:,">
-<style>${style}</style>
-</head>
-<body>
-<h1>Freshet</h1>
+const body = `<h1>Freshet</h1>
 <form id="listen">
 <label>Topic, and all below <input name="topic" value="pets" required></label>
 <label>Event types besides message, by commas <input name="types" placeholder="bark, meow"></label>
@@ -99,24 +90,7 @@ export const page: string = `<!doctype html>
 </form>
 <p id="said" role="status"></p>
 <p id="state" role="status">Connecting</p>
-<ol id="events" aria-label="Events, newest first"></ol>
-<script>${script}</script>
-</body>
-</html>
-`;
+<ol id="events" aria-label="Events, newest first"></ol>`;
 
-/** Of the page, nothing runs but what stands in it, and nothing comes from elsewhere. */
-export const PAGE_HEADERS: Readonly<Record<string, string>> = {
-  "content-type": "text/html; charset=utf-8",
-  "content-security-policy": `default-src 'none'; script-src '${await hashOf(script)}'; style-src '${await hashOf(
-    style,
-  )}'; connect-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'`,
-  "x-content-type-options": "nosniff",
-  "referrer-policy": "no-referrer",
-  "cache-control": "no-cache",
-};
-
-async function hashOf(text: string): Promise<string> {
-  const digest = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(text));
-  return `sha256-${btoa(String.fromCharCode(...new Uint8Array(digest)))}`;
-}
+/** The page at `/`: shows a topic's events as they come, and publishes. */
+export const page: Page = await pageOf({ title: "Freshet", style, script, body });

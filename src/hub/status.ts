@@ -13,7 +13,12 @@ export interface Numbers {
   /** Streams that began with a last event ID. */
   readonly resumed: number;
   readonly draining: boolean;
+  /** Admin pages that are open: they subscribe to everything, and are no clients. */
+  watchers: number;
 }
+
+/** What admin pages subscribe to. */
+export const WATCHED = "**";
 
 /** `GET /status`. */
 export function status({ node, began, broker, connections, draining }: Numbers): unknown {
@@ -48,10 +53,12 @@ export function compatibleStatus({ node, began, broker, connections }: Numbers):
 
 /** What the admin page shows of one second. */
 export function overview(numbers: Numbers, maxConnections: number): unknown {
-  const { broker, connections, sampler } = numbers;
+  const { broker, connections, sampler, watchers } = numbers;
   const topics = [...broker.stats({ topics: true }).topics ?? []]
-    .filter(([topic]) => !topic.startsWith("$"))
-    .map(([topic, { subscribers, published }]) => ({ topic, subscribers, published }))
+    .map(([topic, { subscribers, published }]) => (
+      { topic, subscribers: topic === WATCHED ? subscribers - watchers : subscribers, published }
+    ))
+    .filter(({ topic, subscribers }) => subscribers > 0 && !topic.startsWith("$"))
     .sort((a, b) => b.subscribers - a.subscribers || (a.topic < b.topic ? -1 : 1));
   const now = Date.now();
   return {
