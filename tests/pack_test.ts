@@ -1,4 +1,4 @@
-import { assertEquals } from "@std/assert";
+import { assertEquals, assertMatch } from "@std/assert";
 import { execFileSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -45,6 +45,8 @@ await hub.close();
 console.log("used");
 `;
 
+const IS_TOKEN = /^[\w-]+\.[\w-]+\.[\w-]+$/;
+
 const TSCONFIG = {
   compilerOptions: {
     strict: true,
@@ -75,7 +77,7 @@ describe("The npm package", () => {
         if (runtime === "bun") run(process.execPath, "add", tarball);
         else run("npm", "install", "--no-audit", "--no-fund", "--silent", tarball);
         const manifest = JSON.parse(readFileSync(join(folder, "node_modules/@freshet/sse/package.json"), "utf8"));
-        assertEquals([manifest.dependencies, Object.keys(manifest.bin)], [undefined, ["freshet"]]);
+        assertEquals([Object.keys(manifest.dependencies), Object.keys(manifest.bin)], [["jose"], ["freshet"]]);
         if (runtime === "deno") {
           // Here the types are checked, as an editor or a build does; the other two run what they strip
           run("npm", "install", "--no-audit", "--no-fund", "--silent", "typescript@5.9", "@types/node@24");
@@ -85,11 +87,15 @@ describe("The npm package", () => {
           assertEquals(run(process.execPath, "use.js"), "used");
           assertEquals(run(process.execPath, "use.ts"), "used");
         }
-        assertEquals(
-          run(process.execPath, ...(runtime === "deno" ? ["run", "-A"] : []), manifestBin(folder, manifest), "--help")
-            .split(":")[0],
-          "freshet",
-        );
+        const bin = manifestBin(folder, manifest);
+        const token = ["token", "--secret", "x", "--subscribe", "a/**"];
+        assertMatch(run(process.execPath, ...(runtime === "deno" ? ["run", "-A"] : []), bin, ...token), IS_TOKEN);
+        if (runtime === "node") assertMatch(run("npx", "freshet", ...token), IS_TOKEN);
+        if (runtime === "bun") {
+          run(process.execPath, "build", "--compile", bin, "--outfile", join(folder, "freshet"));
+          rmSync(join(folder, "node_modules"), { recursive: true });
+          assertMatch(run(join(folder, "freshet"), ...token), IS_TOKEN);
+        }
       } finally {
         rmSync(folder, { recursive: true, force: true });
       }

@@ -1,6 +1,6 @@
-import { createHash, timingSafeEqual } from "node:crypto";
 import { problem } from "../server/problem.ts";
 import { type Grants, isGranted } from "./grants.ts";
+import { equalSecrets } from "./secrets.ts";
 import { type Identity, TokenError, type Tokens } from "./tokens.ts";
 
 /** Who asks: somebody with a token, somebody without, or one who came by the control handler and may do anything. */
@@ -50,7 +50,7 @@ export async function adminRefusalOf(
     const from = request.headers.get("origin");
     // A browser sends the password whoever's page asks
     if (from !== null && from !== origin) return problem(403, `Pages of other origins may not do this: got ${from}`);
-    if (equal(basic, btoa(`${ADMIN}:${password}`))) return undefined;
+    if (equalSecrets(basic, btoa(`${ADMIN}:${password}`))) return undefined;
     return challenge(password);
   }
   if (password !== undefined && !request.headers.has("authorization")) return challenge(password);
@@ -70,10 +70,4 @@ function challenge(password: string | undefined): Response {
   return problem(401, "This needs the admin's password", {
     "www-authenticate": 'Basic realm="Freshet", charset="UTF-8"',
   });
-}
-
-/** In constant time, whatever the lengths are. */
-function equal(a: string, b: string): boolean {
-  const digest = (text: string): Uint8Array => createHash("sha256").update(text).digest();
-  return timingSafeEqual(digest(a), digest(b));
 }

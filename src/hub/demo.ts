@@ -3,6 +3,7 @@ import { encodeEvent } from "../wire/encode.ts";
 import { eventStreamHeaders } from "../server/headers.ts";
 import { lastEventIdOf } from "../server/last_event_id.ts";
 import { problem } from "../server/problem.ts";
+import { equalSecrets } from "./secrets.ts";
 
 /** Options for {@linkcode createDemo}. */
 export interface DemoOptions {
@@ -65,7 +66,7 @@ export function createDemo(options: DemoOptions = {}): (request: Request, info?:
 
   async function answer(request: Request, info: unknown): Promise<Response> {
     if (request.method === "OPTIONS") return new Response(null, { status: 204 });
-    if (token !== undefined && request.headers.get("authorization") !== `Bearer ${token}`) {
+    if (token !== undefined && !equalSecrets(request.headers.get("authorization") ?? "", `Bearer ${token}`)) {
       return problem(401, "This needs the bearer token", { "www-authenticate": "Bearer" });
     }
     const { pathname } = new URL(request.url);
