@@ -252,7 +252,7 @@ describe("Users in channels", () => {
       [
         "an emit with a bad ID",
         "/emit/",
-        { userId: "a", channel: "b", payload: `id: ${"x".repeat(300)}\ndata: x` },
+        { userId: "a", channel: "b", payload: `data: y\n\nid: ${"x".repeat(300)}\ndata: x` },
         400,
         "256",
       ],
@@ -267,6 +267,8 @@ describe("Users in channels", () => {
         );
         assertEquals(response.status, status);
         assertStringIncludes((await response.json()).detail, detail);
+        const { published } = await (await hub.control(new Request("http://localhost/status"))).json();
+        assertEquals(published, 0);
       }));
   }
 });
@@ -310,6 +312,7 @@ describe("An operator", () => {
     await withHub(async (hub) => {
       assertEquals(await statusOf(get(hub, "/admin/", basic("right"))), 200);
       assertEquals(await statusOf(get(hub, "/admin/", basic("wrong"))), 401);
+      assertEquals(await statusOf(get(hub, "/admin/", { authorization: "Basic \u00ff" })), 401);
       assertEquals(await statusOf(get(hub, "/admin/", { ...basic("right"), origin: "https://evil.example" })), 403);
       const response = await get(hub, "/admin/");
       assertMatch(response.headers.get("www-authenticate")!, /^Basic /);
@@ -412,6 +415,32 @@ describe("A hub that is full or draining", () => {
       assertEquals(await statusOf(get(hub, "/health/live")), 200);
       assertMatch(await (await get(hub, "/subscribe/a")).text(), /^retry: \d+\n\n$/);
     }, { tokens: undefined }));
+});
+
+describe("Many who come at once", () => {
+  it("get no more places than there are", () =>
+    withHub(async (hub) => {
+      const made = bearer(await token({ freshet: { subscribe: ["a/**"] } }));
+      const responses = await Promise.all(
+        Array.from({ length: 40 }, (_, i) => get(hub, "/subscribe/a", made, { remoteAddress: `192.0.2.${i % 20}` })),
+      );
+      const streams = responses.filter((response) => response.body !== null);
+      const texts = await Promise.all(streams.map(async (response) => {
+        const reader = response.body!.getReader();
+        const { value } = await reader.read();
+        await reader.cancel();
+        return new TextDecoder().decode(value);
+      }));
+      assertEquals(texts.filter((text) => text.startsWith("id: ")).length, 10);
+      assertEquals(texts.filter((text) => text.startsWith("retry: ")).length, 30);
+    }, { maxConnections: 10, maxConnectionsPerAddress: 1 }));
+
+  it("are told to wait when the keys cannot be had", () =>
+    withHub(async (hub) => {
+      const { privateKey } = await generateKeyPair("ES256");
+      const made = await new SignJWT({}).setProtectedHeader({ alg: "ES256", kid: "1" }).sign(privateKey);
+      assertEquals(await statusOf(get(hub, "/subscribe/a", bearer(made))), 503);
+    }, { tokens: { jwks: new URL("http://127.0.0.1:1/jwks") } }));
 });
 
 describe("A hub told so", () => {

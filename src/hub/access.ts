@@ -10,16 +10,14 @@ export type Access = Identity | "anonymous" | "trusted";
 const ADMIN = "admin";
 
 /**
- * Who a request comes from, or the answer to a token that is not valid.
- *
- * @throws If the keys cannot be had.
+ * Who a request comes from, or the answer to a token that is not valid or cannot be checked.
  */
 export async function accessOf(request: Request, tokens: Tokens | undefined): Promise<Access | Response> {
   try {
     return await tokens?.identify(request) ?? "anonymous";
   } catch (error) {
     if (error instanceof TokenError) return unauthorized(error.message);
-    throw error;
+    return problem(503, "The keys that check tokens cannot be had now", { "retry-after": "5" });
   }
 }
 
@@ -50,7 +48,7 @@ export async function adminRefusalOf(
     const from = request.headers.get("origin");
     // A browser sends the password whoever's page asks
     if (from !== null && from !== origin) return problem(403, `Pages of other origins may not do this: got ${from}`);
-    if (equalSecrets(basic, btoa(`${ADMIN}:${password}`))) return undefined;
+    if (equalSecrets(basic, base64(`${ADMIN}:${password}`))) return undefined;
     return challenge(password);
   }
   if (password !== undefined && !request.headers.has("authorization")) return challenge(password);
@@ -70,4 +68,9 @@ function challenge(password: string | undefined): Response {
   return problem(401, "This needs the admin's password", {
     "www-authenticate": 'Basic realm="Freshet", charset="UTF-8"',
   });
+}
+
+/** Of the text as UTF-8, as the challenge asks for. */
+function base64(text: string): string {
+  return btoa(Array.from(new TextEncoder().encode(text), (byte) => String.fromCharCode(byte)).join(""));
 }

@@ -32,7 +32,7 @@ export function adminEvents(numbers: Numbers): Response {
     const seconds = (async () => {
       while (!stream.signal.aborted && !numbers.draining) {
         await stream.send(event("overview", overview(numbers, MAX_ROWS)));
-        await sampler.next(stream.signal);
+        await sampler.next();
       }
       await subscriber.close("left");
     })();

@@ -24,16 +24,37 @@ export class Connections {
   readonly #open = new Map<string, Connection>();
   readonly #bySubscriber = new WeakMap<Subscriber, Connection>();
   readonly #perAddress = new Map<string, number>();
+  #reserved = 0;
   #expiring = 0;
   #timer: ReturnType<typeof setInterval> | undefined;
 
+  /** How many are open. */
   get count(): number {
     return this.#open.size;
   }
 
-  /** How many an address has. */
+  /** How many are open or about to be. */
+  get taken(): number {
+    return this.#open.size + this.#reserved;
+  }
+
+  /** How many an address has, those that are about to be opened too. */
   countOf(address: string): number {
     return this.#perAddress.get(address) ?? 0;
+  }
+
+  /**
+   * Takes a place before a stream is opened, as many may ask at once.
+   *
+   * @returns Gives it back.
+   */
+  reserve(address: string): () => void {
+    this.#reserved++;
+    this.#perAddress.set(address, this.countOf(address) + 1);
+    return () => {
+      this.#reserved--;
+      this.#leave(address);
+    };
   }
 
   [Symbol.iterator](): IterableIterator<Connection> {
@@ -66,11 +87,15 @@ export class Connections {
   readonly #forget = (subscriber: Subscriber): void => {
     const { id, address, expires } = this.#bySubscriber.get(subscriber)!;
     this.#open.delete(id);
+    this.#leave(address);
+    if (expires !== undefined && --this.#expiring === 0) clearInterval(this.#timer);
+  };
+
+  #leave(address: string): void {
     const left = this.countOf(address) - 1;
     if (left === 0) this.#perAddress.delete(address);
     else this.#perAddress.set(address, left);
-    if (expires !== undefined && --this.#expiring === 0) clearInterval(this.#timer);
-  };
+  }
 
   #expire(): void {
     const now = Date.now();

@@ -1,4 +1,5 @@
 import type { Broker } from "../broker/broker.ts";
+import { checkPublication } from "../broker/publication.ts";
 import { problem } from "../server/problem.ts";
 import { channelTopic, userTopic } from "./channel.ts";
 import type { Connections } from "./connections.ts";
@@ -23,6 +24,7 @@ export function emit(
     const refusal = refuse(topic);
     if (refusal !== undefined) return refusal;
     const publications = publicationsOf(payload!);
+    for (const publication of publications) checkPublication(topic, publication); // all of them or none
     await Promise.all(publications.map((publication) => publisher.publish(topic, publication)));
     return new Response("OK");
   });

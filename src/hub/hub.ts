@@ -98,6 +98,8 @@ export function createHub(options: HubOptions = {}): Hub {
   let draining = false;
   /** Who asked, for what the stream handler calls. */
   const accesses = new WeakMap<Request, Access>();
+  /** Their places, until their streams are open. */
+  const places = new WeakMap<Request, () => void>();
 
   const streams = createHandler(broker, {
     topics: (request) => wantedBy(request, accesses.get(request)!),
@@ -110,9 +112,12 @@ export function createHub(options: HubOptions = {}): Hub {
       if (wanted instanceof Response) return wanted;
       const refusal = refusalOf(access, "subscribe", wanted, anonymous);
       if (refusal !== undefined) return refusal;
-      const isFull = draining || connections.count >= maxConnections ||
-        connections.countOf(addresses.of(request, info)) >= maxConnectionsPerAddress;
-      return isFull ? full("retry", RETRY_MS) : true;
+      const address = addresses.of(request, info);
+      if (
+        draining || connections.taken >= maxConnections || connections.countOf(address) >= maxConnectionsPerAddress
+      ) return full("retry", RETRY_MS);
+      places.set(request, connections.reserve(address));
+      return true;
     },
     ...(prefixMatch && { filter: ({ topics }, request) => hasPrefix(topics, request) }),
   });
@@ -151,7 +156,12 @@ export function createHub(options: HubOptions = {}): Hub {
 
   /** Opens a stream, and notes it. */
   async function open(request: Request, info: unknown): Promise<Response> {
-    const response = await streams(request, info);
+    let response;
+    try {
+      response = await streams(request, info);
+    } finally {
+      places.get(request)?.();
+    }
     const subscriber = subscriberOf(response);
     if (subscriber === undefined) return response;
     const access = accesses.get(request)!;

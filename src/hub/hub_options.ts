@@ -70,7 +70,7 @@ export interface HubOptions {
    * @default {"freshet"}
    */
   readonly node?: string | undefined;
-  /** Hears of each request once it is answered. */
+  /** Hears of each request once it is answered. Must not throw. */
   readonly onRequest?: ((entry: RequestLog) => void) | undefined;
 }
 

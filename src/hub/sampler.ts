@@ -49,13 +49,9 @@ export class Sampler {
     (this.#timer as { unref?: () => void }).unref?.();
   }
 
-  /** Resolves with the next second, or when the signal is aborted. */
-  next(signal: AbortSignal): Promise<void> {
-    return new Promise((resolve) => {
-      if (signal.aborted) return resolve();
-      this.#listeners.add(resolve);
-      signal.addEventListener("abort", () => (this.#listeners.delete(resolve), resolve()), { once: true });
-    });
+  /** Resolves with the next second. */
+  next(): Promise<void> {
+    return new Promise((resolve) => this.#listeners.add(resolve));
   }
 
   close(): void {

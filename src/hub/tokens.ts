@@ -52,6 +52,11 @@ export class TokenError extends Error {
   override readonly name = "TokenError";
 }
 
+/** Tokens cannot be checked now. */
+class KeysError extends Error {
+  override readonly name = "KeysError";
+}
+
 /** More is no token that anybody makes, and costs time to check. */
 const MAX_TOKEN_LENGTH = 8_192;
 
@@ -113,7 +118,7 @@ export class Tokens {
           throw new TokenError("The token is of another type");
         }
         if (header.alg.startsWith("HS") && this.#secret !== undefined) return this.#secret;
-        if (!header.alg.startsWith("HS") && this.#keys !== undefined) return this.#keys(header, jws);
+        if (!header.alg.startsWith("HS") && this.#keys !== undefined) return this.#keyOf(this.#keys, header, jws);
         throw new TokenError("The token's algorithm is not allowed");
       }, {
         algorithms: this.#algorithms,
@@ -130,9 +135,7 @@ export class Tokens {
         );
       }
       if (error instanceof errors.JOSEAlgNotAllowed) throw new TokenError("The token's algorithm is not allowed");
-      if (error instanceof errors.JWKSTimeout || !(error instanceof errors.JOSEError || error instanceof TypeError)) {
-        throw error; // the keys cannot be had: that is no fault of the token
-      }
+      if (error instanceof KeysError) throw error;
       throw new TokenError("The token is not valid");
     }
     return identityOf(payload);
@@ -154,6 +157,22 @@ export class Tokens {
     if (issuer !== undefined) jwt.setIssuer(issuer);
     if (audience !== undefined) jwt.setAudience(audience);
     return await jwt.sign(this.#secret);
+  }
+
+  /** The public key of a token; where the keys cannot be had, that is no fault of the token. */
+  async #keyOf(
+    keys: JWTVerifyGetKey,
+    ...which: Parameters<JWTVerifyGetKey>
+  ): Promise<Awaited<ReturnType<JWTVerifyGetKey>>> {
+    try {
+      return await keys(...which);
+    } catch (cause) {
+      const { JOSENotSupported, JWKSMultipleMatchingKeys, JWKSNoMatchingKey } = errors;
+      if ([JOSENotSupported, JWKSMultipleMatchingKeys, JWKSNoMatchingKey].some((kind) => cause instanceof kind)) {
+        throw cause;
+      }
+      throw new KeysError("The keys cannot be had", { cause });
+    }
   }
 
   #tokenOf(request: Request): string | undefined {
