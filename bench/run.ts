@@ -4,7 +4,7 @@ import process from "node:process";
 import { commandOf, runner } from "./support/runtimes.ts";
 
 const RUNTIMES = ["node", "bun", "deno"];
-const inEach = ["parse", "parse_body", "encode_stream", "publish", "client"];
+const inEach = ["parse", "parse_body", "encode_stream", "publish", "client", "sqlite"];
 /** These measure a process of each runtime from outside, in Bun. */
 const fromOutside = ["fanout", "idle"];
 

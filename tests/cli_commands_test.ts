@@ -155,6 +155,32 @@ describe("freshet", () => {
       assertEquals(readFileSync(saved, "utf8").startsWith("~"), true);
     }));
 
+  it("keeps events in an SQLite file over a restart", { timeout: 60_000 }, () =>
+    inFolder(async (folder) => {
+      const args = [
+        "serve",
+        "--bind",
+        "127.0.0.1:0",
+        "--bind-control",
+        "127.0.0.1:0",
+        "--store",
+        `sqlite:${join(folder, "db")}`,
+      ];
+      const first = new CliProcess(args);
+      const ids: string[] = [];
+      for (const data of ["one", "two"]) {
+        const { code, stdout } = await runCli(["publish", (await first.urls())[1]!, "pets", data]);
+        assertEquals(code, 0);
+        ids.push(stdout.trim());
+      }
+      assertEquals(await first.stop(), 0);
+      await using second = new CliProcess(args);
+      const [url] = await second.urls();
+      await using tail = new CliProcess(["tail", `${url}subscribe/pets`, "--last-event-id", ids[0]!]);
+      await tail.until(({ stdout }) => stdout.includes("\n"));
+      assertEquals(tail.stdout, "two\n");
+    }));
+
   it("tails plainly, some types only, with headers", { timeout: 30_000 }, async () => {
     await using server = await ScriptedServer.start([
       { chunks: ["data: a\n\nevent: add\ndata: b\n\nevent: other\ndata: c\n\n"], then: "end" },

@@ -13,10 +13,13 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   client: ["wire"],
   // Buffer and setImmediate are globals of Node; types of http2 and streams come from its modules
   adapters: ["wire", "broker", "server", "node:http", "node:http2", "node:net", "node:stream"],
+  // SQLite is in every runtime
+  backends: ["broker", "node:sqlite"],
   // jose checks tokens; node:net knows networks, node:crypto compares in constant time
   hub: ["wire", "broker", "server", "jose", "node:crypto", "node:net"],
   cli: [
     "broker",
+    "backends",
     "server",
     "client",
     "hub",

@@ -14,6 +14,7 @@ import { Broker, createHandler, encodeEvent, parseEvents } from "@freshet/sse";
 import { createHub } from "@freshet/sse/hub";
 import { serve, toNodeListener } from "@freshet/sse/node";
 import { connect, EventSource } from "@freshet/sse/client";
+import { SqliteReplayStore } from "@freshet/sse/sqlite";
 import * as deno from "@freshet/sse/deno";
 import * as bun from "@freshet/sse/bun";
 
@@ -31,6 +32,9 @@ for await (const { type } of connection) {
   if (type !== "gap") throw new Error("got " + type);
   break;
 }
+const store = new SqliteReplayStore(":memory:");
+if ((await store.append([{ topics: ["a"], data: "x" }]))[0]?.id === undefined) throw new Error("SQLite");
+await store.close();
 if (EventSource.CLOSED !== 2) throw new Error("EventSource");
 const hub = createHub();
 const response = await hub.control(new Request("http://localhost/publish/a", { method: "POST", body: "x" }));

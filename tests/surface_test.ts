@@ -93,6 +93,7 @@ const surface: Readonly<Record<string, { readonly values: readonly string[]; rea
     values: ["createDemo", "createHub"],
     types: ["DemoOptions", "Hub", "HubOptions", "RequestLog", "TokenOptions"],
   },
+  "./sqlite": { values: ["SqliteReplayStore"], types: ["SqliteReplayStoreOptions"] },
   "./cli": { values: [], types: [] }, // a program: importing it runs it
 };
 

@@ -3,6 +3,7 @@ import { hostname } from "node:os";
 import process from "node:process";
 import { Broker } from "../broker/broker.ts";
 import { MemoryReplayStore } from "../broker/memory_replay_store.ts";
+import type { ReplayStore } from "../broker/replay_store.ts";
 import { createHub, type Hub, type RequestLog, type TokenOptions } from "../hub/hub.ts";
 import { localOnly } from "../hub/local_only.ts";
 import type { Server } from "../server/serve_options.ts";
@@ -31,7 +32,7 @@ const specs: OptionSpecs = {
   cookie: { value: "NAME", help: "A cookie that may hold the token, for pages of --allow-origin" },
   "token-query": { value: "NAME", help: "A query parameter that may hold the token; kept out of the log" },
   anonymous: { value: "PATTERN", multiple: true, help: "What anybody may subscribe to" },
-  store: { value: "memory", help: "Where events are kept (memory)" },
+  store: { value: "memory|sqlite:FILE", help: "Where events are kept (memory); a file outlives restarts" },
   "retain-events": { value: "N", help: "How many events are kept" },
   "retain-age": { value: "SECONDS", help: "How long events are kept" },
   "allow-origin": { value: "ORIGIN", multiple: true, help: "Pages of which origins may read; * for all" },
@@ -80,7 +81,12 @@ export async function serveCommand(args: readonly string[]): Promise<number> {
     process.stderr.write("freshet: other users of this machine can see --secret: --secret-file is safer\n");
   }
 
-  await using broker = brokerOf(options);
+  const store = await storeOf(options);
+  const broker = new Broker({
+    store,
+    heartbeat: (options.number("heartbeat") ?? 15) * 1_000,
+    onError: (error) => void process.stderr.write(`freshet: ${error instanceof Error ? error.message : error}\n`),
+  });
   const hub = createHub({
     broker,
     ...(tokens && { tokens }),
@@ -103,6 +109,8 @@ export async function serveCommand(args: readonly string[]): Promise<number> {
   if (!isDev) await hub.drain((options.number("drain") ?? 5) * 1_000);
   await Promise.all(servers.map((server) => server.close()));
   await hub.close();
+  await broker.close();
+  await store.close();
   return 0;
 }
 
@@ -148,18 +156,20 @@ function jwksOf(jwks: string): NonNullable<TokenOptions["jwks"]> {
   }
 }
 
-function brokerOf(options: Options): Broker {
+async function storeOf(options: Options): Promise<ReplayStore> {
+  const [maxEvents, maxAge] = [options.number("retain-events", 1), options.number("retain-age", 0.001)];
+  const limits = { maxEvents, maxAge: maxAge === undefined ? undefined : maxAge * 1_000 };
   const store = options.text("store") ?? "memory";
-  if (store !== "memory") throw new UsageError(`--store must be memory: got ${store}`);
-  const maxAge = options.number("retain-age", 0.001);
-  return new Broker({
-    store: new MemoryReplayStore({
-      ...(options.number("retain-events", 1) !== undefined && { maxEvents: options.number("retain-events", 1)! }),
-      ...(maxAge !== undefined && { maxAge: maxAge * 1_000 }),
-    }),
-    heartbeat: (options.number("heartbeat") ?? 15) * 1_000,
-    onError: (error) => void process.stderr.write(`freshet: ${error instanceof Error ? error.message : error}\n`),
-  });
+  if (store === "memory") return new MemoryReplayStore(limits);
+  const [, file] = /^sqlite:(.+)$/.exec(store) ?? [];
+  if (file === undefined) throw new UsageError(`--store must be memory or sqlite:FILE: got ${store}`);
+  // Only who asks for it needs node:sqlite
+  const { SqliteReplayStore } = await import("../backends/sqlite.ts");
+  try {
+    return new SqliteReplayStore(file, limits);
+  } catch (error) {
+    throw new Error(`Cannot open ${file}: ${(error as Error).message}`, { cause: error });
+  }
 }
 
 function corsOf(options: Options): { origins: "*" | readonly string[]; credentials: boolean } {

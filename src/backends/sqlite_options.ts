@@ -1,0 +1,69 @@
+/** Options for `SqliteReplayStore`. Of several limits, the first that is reached removes. */
+export interface SqliteReplayStoreOptions {
+  /**
+   * How many events to keep.
+   *
+   * @default {Infinity}
+   */
+  readonly maxEvents?: number | undefined;
+  /**
+   * How long to keep an event, in milliseconds. One that is older is given to nobody.
+   *
+   * @default {Infinity}
+   */
+  readonly maxAge?: number | undefined;
+  /**
+   * How many bytes of events to keep; the file is larger by SQLite's own pages and its write-ahead log.
+   *
+   * @default {1_073_741_824}
+   */
+  readonly maxBytes?: number | undefined;
+  /**
+   * What an event survives once `publish` has resolved: `"process"` the end of the process however it ends, `"disk"` that
+   * of the machine too, at the price of an `fsync` for each batch (`synchronous=FULL`).
+   *
+   * @default {"process"}
+   */
+  readonly durability?: "process" | "disk" | undefined;
+  /**
+   * How often to look for events of other processes, in milliseconds.
+   *
+   * @default {50}
+   */
+  readonly pollInterval?: number | undefined;
+}
+
+/** The options, each with its value. */
+export type CheckedOptions = {
+  readonly [Name in keyof SqliteReplayStoreOptions]-?: NonNullable<SqliteReplayStoreOptions[Name]>;
+};
+
+/**
+ * Takes the defaults for what was not given.
+ *
+ * @throws {RangeError} If a number is out of bounds.
+ * @throws {TypeError} If an option is unknown here.
+ */
+export function checkOptions(options: SqliteReplayStoreOptions): CheckedOptions {
+  const {
+    maxEvents = Infinity,
+    maxAge = Infinity,
+    maxBytes = 1 << 30,
+    durability = "process",
+    pollInterval = 50,
+    ...unknown
+  } = options;
+  for (const name of Object.keys(unknown)) {
+    throw new TypeError(`Cannot make store as a SqliteReplayStore cannot keep to ${name}`);
+  }
+  for (const [name, value] of Object.entries({ maxEvents, maxAge, maxBytes, pollInterval })) {
+    const min = name === "pollInterval" ? 1 : 0;
+    if (typeof value !== "number" || !(value >= min)) {
+      throw new RangeError(`Cannot make store as ${name} must be a number >= ${min}: got ${value}`);
+    }
+  }
+  if (durability !== "process" && durability !== "disk") {
+    throw new TypeError(`Cannot make store as durability must be "process" or "disk": got ${durability}`);
+  }
+  return { maxEvents, maxAge, maxBytes, durability, pollInterval };
+}

@@ -1,0 +1,166 @@
+import { assert, assertEquals, assertThrows } from "@std/assert";
+import { spawn } from "node:child_process";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import process from "node:process";
+import { DatabaseSync } from "node:sqlite";
+import { describe, it } from "node:test";
+import { Broker, type StoredEvent } from "../mod.ts";
+import { SqliteReplayStore } from "../src/backends/sqlite.ts";
+import { replayStoreSuite } from "./suites/replay_store_suite.ts";
+import { runtimeFlags } from "./support/runtime.ts";
+
+const folder = mkdtempSync(join(tmpdir(), "freshet-sqlite-"));
+process.on("exit", () => rmSync(folder, { recursive: true, force: true }));
+let files = 0;
+const newFile = (): string => join(folder, `${++files}.db`);
+
+replayStoreSuite("SqliteReplayStore", (limits) => Promise.resolve(new SqliteReplayStore(newFile(), limits)));
+replayStoreSuite("SqliteReplayStore in memory", (limits) => Promise.resolve(new SqliteReplayStore(":memory:", limits)));
+
+const event = (data: string, topic = "a") => ({ topics: [topic], data });
+const dataOf = async (store: SqliteReplayStore): Promise<string[]> =>
+  (await store.read(0, { limit: 1_000 })).events.map(({ data }) => data);
+
+describe("SqliteReplayStore", () => {
+  it("outlives a restart: events, positions, own IDs, and what was removed", async () => {
+    const file = newFile();
+    const store = new SqliteReplayStore(file, { maxEvents: 2 });
+    const [first] = await store.append([event("1", "gone"), event("2"), { ...event("3"), id: "own" }]);
+    await store.close();
+    const again = new SqliteReplayStore(file, { maxEvents: 2 });
+    assertEquals(await dataOf(again), ["2", "3"]);
+    assertEquals([await again.locate(first!.id!), await again.locate("own")], [1, 3]);
+    assertEquals([await again.removed(["gone"]), await again.removed(["a"])], [1, 0]);
+    assertEquals(await again.append([{ ...event("x"), id: "own" }]), [{ id: "own" }]);
+    await again.append([event("4")]);
+    assertEquals((await again.read(3, { limit: 9 })).events.map(({ position }) => position), [4]);
+    await again.close();
+  });
+
+  it("gives no position twice, though everything was removed", async () => {
+    const file = newFile();
+    const store = new SqliteReplayStore(file, { maxEvents: 0 });
+    const [result] = await store.append([event("1")]);
+    assertEquals([await dataOf(store), await store.locate(result!.id!)], [[], 1]);
+    await store.close();
+    const again = new SqliteReplayStore(file);
+    await again.append([event("2")]);
+    assertEquals((await again.read(0, { limit: 9 })).events.map(({ position }) => position), [2]);
+    await again.close();
+  });
+
+  it("retains by age and by bytes", async () => {
+    const aged = new SqliteReplayStore(newFile(), { maxAge: 150 });
+    await aged.append([event("1")]);
+    assertEquals(await dataOf(aged), ["1"]);
+    await new Promise((resolve) => setTimeout(resolve, 200)); // the clock is the database's too
+    assertEquals(await dataOf(aged), []);
+    assertEquals(await aged.removed(["a"]), 1);
+    await aged.append([event("2")]);
+    assertEquals(await dataOf(aged), ["2"]);
+    await aged.close();
+    const small = new SqliteReplayStore(newFile(), { maxBytes: 5_000 });
+    for (let i = 0; i < 50; i++) await small.append([event(String(i).padEnd(400, "x"))]);
+    assertEquals((await dataOf(small)).length, 10);
+    await small.close();
+  });
+
+  it("commits many publishes at once, in the order of the calls", async () => {
+    const store = new SqliteReplayStore(newFile());
+    const seen: StoredEvent[] = [];
+    await store.tail({ onEvents: (events) => void seen.push(...events), onError: () => {}, onLost: () => {} });
+    const results = await Promise.all(Array.from({ length: 5_000 }, (_, i) => store.append([event(String(i))])));
+    assertEquals(results.flat().map(({ id }) => id), Array.from({ length: 5_000 }, (_, i) => store.idAt(i + 1)));
+    assertEquals(seen.map(({ data }) => data), Array.from({ length: 5_000 }, (_, i) => String(i)));
+    await store.close();
+  });
+
+  it(
+    "waits for another process that writes, without holding up the event loop, and then fails",
+    { timeout: 30_000 },
+    async () => {
+      const file = newFile();
+      const store = new SqliteReplayStore(file);
+      const other = new DatabaseSync(file);
+      other.exec("BEGIN IMMEDIATE");
+      const appended = store.append([event("1")]);
+      let turns = 0;
+      const timer = setInterval(() => turns++, 5);
+      await new Promise((resolve) => setTimeout(resolve, 200));
+      assert(turns > 10, `${turns} turns`);
+      other.exec("COMMIT");
+      assertEquals((await appended)[0]!.id, store.idAt(1));
+      other.exec("BEGIN IMMEDIATE");
+      assertEquals(await store.append([event("2")]).catch((error) => error.code), "backend-failed");
+      other.exec("ROLLBACK");
+      clearInterval(timer);
+      await store.append([event("3")]);
+      assertEquals(await dataOf(store), ["1", "3"]);
+      other.close();
+      await store.close();
+    },
+  );
+
+  it("shares a file with other processes: each sees all events, in one order", { timeout: 60_000 }, async () => {
+    const file = newFile();
+    const store = new SqliteReplayStore(file, { pollInterval: 20 });
+    const broker = new Broker({ store });
+    const seen: string[] = [];
+    const subscriber = broker.subscribe("**");
+    const reading = (async () => {
+      for await (const { data } of subscriber) if (seen.push(data) === 900) break;
+    })();
+    const write = (who: string): Promise<string> => {
+      const child = spawn(process.execPath, [...runtimeFlags, "tests/support/sqlite_writer.ts", file, who, "300"], {
+        stdio: ["ignore", "pipe", "inherit"],
+      });
+      let text = "";
+      child.stdout.on("data", (bytes: Uint8Array) => text += new TextDecoder().decode(bytes));
+      return new Promise((resolve) => child.once("close", () => resolve(text)));
+    };
+    const writers = [write("x"), write("y")];
+    for (let i = 0; i < 300; i++) await broker.publish("a", { data: `z${i}` });
+    const orders = await Promise.all(writers);
+    await reading;
+    const stored: string[] = [];
+    for (let at = 0; stored.length < 900;) {
+      const { events, position } = await store.read(at, { limit: 1_000 });
+      stored.push(...events.map(({ data }) => data));
+      at = position;
+    }
+    assertEquals(seen, stored);
+    for (const order of orders) assertEquals(JSON.parse(order), stored);
+    for (const who of ["x", "y", "z"]) {
+      assertEquals(stored.filter((data) => data.startsWith(who)), Array.from({ length: 300 }, (_, i) => `${who}${i}`));
+    }
+    await broker.close();
+    await store.close();
+  });
+
+  it("refuses a file that a newer version wrote, and changes nothing in it", () => {
+    const file = newFile();
+    const db = new DatabaseSync(file);
+    db.exec("PRAGMA user_version = 99");
+    db.close();
+    const error = assertThrows(() => new SqliteReplayStore(file)) as { code?: string };
+    assertEquals(error.code, "backend-failed");
+  });
+
+  it("does not close a database that it was given", async () => {
+    const db = new DatabaseSync(newFile());
+    const store = new SqliteReplayStore(db);
+    await store.append([event("1")]);
+    await store.close();
+    assertEquals(db.prepare("SELECT count(*) AS count FROM events").get()?.["count"], 1);
+    db.close();
+  });
+
+  it("takes no options that it cannot keep to", () => {
+    assertThrows(() => new SqliteReplayStore(":memory:", { maxEventsPerTopic: 1 } as never), TypeError);
+    assertThrows(() => new SqliteReplayStore(":memory:", { maxEvents: -1 }), RangeError);
+    assertThrows(() => new SqliteReplayStore(":memory:", { pollInterval: 0 }), RangeError);
+    assertThrows(() => new SqliteReplayStore(":memory:", { durability: "none" as never }), TypeError);
+  });
+});
