@@ -1,10 +1,13 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { get } from "node:https";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, it } from "node:test";
 import { CliProcess, runCli } from "./support/cli.ts";
+import { runtime } from "./support/runtime.ts";
 import { ScriptedServer } from "./support/scripted_server.ts";
+import { tls } from "./support/tls.ts";
 
 async function inFolder(run: (folder: string) => Promise<void>): Promise<void> {
   const folder = mkdtempSync(join(tmpdir(), "freshet-cli-"));
@@ -179,6 +182,50 @@ describe("freshet", () => {
       await using tail = new CliProcess(["tail", `${url}subscribe/pets`, "--last-event-id", ids[0]!]);
       await tail.until(({ stdout }) => stdout.includes("\n"));
       assertEquals(tail.stdout, "two\n");
+    }));
+
+  it("stops accepting at SIGTERM, and ends its streams spread over a time", { timeout: 30_000 }, async () => {
+    const hub = new CliProcess(["serve", "--bind", "127.0.0.1:0", "--drain", "1.5"]);
+    const [url] = await hub.urls();
+    const ends: number[] = [];
+    const texts = (await Promise.all(Array.from({ length: 5 }, () => fetch(`${url}subscribe/a`)))).map(
+      async (response) => {
+        const text = await response.text();
+        ends.push(performance.now());
+        return text;
+      },
+    );
+    const exit = hub.stop();
+    await Promise.race(texts);
+    assert(ends.length < 5);
+    // Deno's server cannot stop accepting and still be cut later: it answers, that it takes no more
+    const answer = await fetch(`${url}health/ready`, { headers: { connection: "close" } })
+      .then(async (response) => (await response.text(), response.status), () => "refused");
+    assertEquals(answer, runtime === "deno" ? 503 : "refused");
+    assert(ends.length < 5);
+    for (const text of await Promise.all(texts)) {
+      assertMatch(text, /event: close\nretry: \d+\ndata: \{"reason":"drain"\}\n\n$/);
+    }
+    assert(Math.max(...ends) - Math.min(...ends) > 700, `${Math.max(...ends) - Math.min(...ends)} ms`);
+    assertEquals(await exit, 0);
+  });
+
+  it("serves by TLS", { timeout: 30_000 }, () =>
+    inFolder(async (folder) => {
+      const [cert, key] = [join(folder, "cert"), join(folder, "key")];
+      writeFileSync(cert, tls.cert);
+      writeFileSync(key, tls.key);
+      await using hub = new CliProcess(["serve", "--bind", "127.0.0.1:0", "--tls-cert", cert, "--tls-key", key]);
+      const [url] = await hub.urls();
+      assertMatch(url!, /^https:/);
+      const status = await new Promise((resolve, reject) => {
+        get(`${url}health/live`, { ca: tls.cert, servername: "localhost" }, (response) => resolve(response.statusCode))
+          .on("error", reject);
+      });
+      assertEquals(status, 200);
+      const { code, stderr } = await runCli(["serve", "--tls-cert", cert]);
+      assertEquals(code, 2);
+      assertStringIncludes(stderr, "--tls-key");
     }));
 
   it("tails plainly, some types only, with headers", { timeout: 30_000 }, async () => {

@@ -1,5 +1,6 @@
 import { assertEquals, assertMatch } from "@std/assert";
-import { execFileSync } from "node:child_process";
+import { execFileSync, spawn } from "node:child_process";
+import { once } from "node:events";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -68,7 +69,7 @@ describe("The npm package", () => {
   it(
     `is installed and used in a fresh project, in JavaScript and in TypeScript, on ${runtime}`,
     { timeout: 240_000 },
-    () => {
+    async () => {
       const folder = mkdtempSync(join(tmpdir(), "freshet-project-"));
       const run = (command: string, ...args: string[]): string =>
         execFileSync(command, args, { cwd: folder, encoding: "utf8", timeout: 120_000 }).trim();
@@ -99,6 +100,12 @@ describe("The npm package", () => {
           run(process.execPath, "build", "--compile", bin, "--outfile", join(folder, "freshet"));
           rmSync(join(folder, "node_modules"), { recursive: true });
           assertMatch(run(join(folder, "freshet"), ...token), IS_TOKEN);
+          const demo = spawn(join(folder, "freshet"), ["demo"], { env: { PORT: "0" } });
+          const [said] = await once(demo.stdout, "data") as [Uint8Array];
+          const [url = ""] = /http:\S+\//.exec(new TextDecoder().decode(said)) ?? [];
+          assertMatch(await (await fetch(`${url}stream?count=0`)).text(), /^id: hello\n/);
+          demo.kill();
+          await once(demo, "exit");
         }
       } finally {
         rmSync(folder, { recursive: true, force: true });

@@ -106,7 +106,6 @@ export async function serveCommand(args: readonly string[]): Promise<number> {
     isDev ? greeting(server!.url) : `Freshet listens on ${servers.map(({ url }) => url).join(" and ")}\n`,
   );
   await untilStopped();
-  if (!isDev) await hub.drain((options.number("drain") ?? 5) * 1_000);
   await Promise.all(servers.map((server) => server.close()));
   await hub.close();
   await broker.close();
@@ -125,8 +124,10 @@ async function listen(
   const [cert, key] = [options.file("tls-cert"), options.file("tls-key")];
   if ((cert === undefined) !== (key === undefined)) throw new UsageError("--tls-cert and --tls-key go together");
   const tls = cert !== undefined && key !== undefined ? { tls: { cert, key } } : {};
-  const servers = [await serve(isDev ? localOnly(hub.control) : hub.public, { ...address, ...tls })];
-  if (control !== undefined) servers.push(await serve(localOnly(hub.control), control));
+  const drain = (isDev ? 0 : options.number("drain") ?? 5) * 1_000;
+  const onClosing = (): Promise<void> => hub.drain(drain);
+  const servers = [await serve(isDev ? localOnly(hub.control) : hub.public, { ...address, ...tls, onClosing })];
+  if (control !== undefined) servers.push(await serve(localOnly(hub.control), { ...control, onClosing }));
   return servers;
 }
 

@@ -52,7 +52,7 @@ export interface Hub extends AsyncDisposable {
   /**
    * Ends all streams before a shutdown, spread over a time: each is told to
    * come back, at different times. From then on who comes is told the same, and
-   * `/health/ready` answers 503.
+   * `/health/ready` answers 503. A second call waits for the first.
    *
    * @param ms Over how long, in milliseconds.
    * @returns When none is left.
@@ -96,6 +96,7 @@ export function createHub(options: HubOptions = {}): Hub {
   const began = Date.now();
   let resumed = 0;
   let draining = false;
+  let drained: Promise<void> | undefined;
   /** Who asked, for what the stream handler calls. */
   const accesses = new WeakMap<Request, Access>();
   /** Their places, until their streams are open. */
@@ -243,21 +244,25 @@ export function createHub(options: HubOptions = {}): Hub {
     };
   }
 
+  async function drain(ms: number): Promise<void> {
+    draining = true;
+    const open = Array.from(connections);
+    const steps = Math.max(1, Math.min(open.length, Math.ceil(ms / DRAIN_STEP_MS)));
+    for (let step = 0; step < steps; step++) {
+      const some = open.slice(open.length * step / steps, open.length * (step + 1) / steps);
+      for (const { subscriber } of some) {
+        void subscriber.close("drain", { retry: Math.round(RETRY_MS * (0.5 + Math.random())) });
+      }
+      if (step < steps - 1) await new Promise((resolve) => setTimeout(resolve, ms / steps));
+    }
+    await Promise.all(open.map(({ subscriber }) => subscriber.closed));
+  }
+
   return {
     public: handler(false),
     control: handler(true),
-    async drain(ms) {
-      draining = true;
-      const open = Array.from(connections);
-      const steps = Math.max(1, Math.min(open.length, Math.ceil(ms / DRAIN_STEP_MS)));
-      for (let step = 0; step < steps; step++) {
-        const some = open.slice(open.length * step / steps, open.length * (step + 1) / steps);
-        for (const { subscriber } of some) {
-          void subscriber.close("drain", { retry: Math.round(RETRY_MS * (0.5 + Math.random())) });
-        }
-        if (step < steps - 1) await new Promise((resolve) => setTimeout(resolve, ms / steps));
-      }
-      await Promise.all(open.map(({ subscriber }) => subscriber.closed));
+    drain(ms) {
+      return drained ??= drain(ms);
     },
     async close() {
       sampler.close();

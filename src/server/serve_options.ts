@@ -40,6 +40,11 @@ export interface ServeOptions {
    */
   readonly closeTimeout?: number | undefined;
   /**
+   * Called when `close` has stopped accepting, and awaited before the event
+   * streams are ended: to end them more gently, within a time of your own.
+   */
+  readonly onClosing?: (() => Promise<void>) | undefined;
+  /**
    * Answers for a handler that throws, and hears of bodies that fail.
    *
    * @default prints the error, as the runtimes do, and answers 500

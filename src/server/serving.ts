@@ -50,10 +50,11 @@ export class Serving {
    * @param cut Ends at once what is under way.
    */
   server(url: string, stop: () => Promise<unknown>, cut: () => unknown): Server {
-    const { signal, closeTimeout = 2_000 } = this.#options;
+    const { signal, closeTimeout = 2_000, onClosing } = this.#options;
     const close = async (): Promise<void> => {
       signal?.removeEventListener("abort", abort);
       const stopped = stop();
+      await onClosing?.().catch((error) => this.failed(error)); // the streams are ended all the same
       await Promise.all(Array.from(this.#open, (subscriber) => subscriber.close("drain")));
       const timer = setTimeout(cut, closeTimeout);
       await stopped;
