@@ -71,8 +71,8 @@ describe("freshet", () => {
         const response = await fetch(`${url}subscribe?topic=c`);
         assertEquals(response.status, 401);
         await response.text();
-        await hub.until(({ stderr }) => stderr.includes("\n"));
-        const { method, path, status } = JSON.parse(hub.stderr.split("\n")[0]!);
+        await hub.until(({ stderr }) => /^\{.*\n/m.test(stderr));
+        const { method, path, status } = JSON.parse(/^\{.*$/m.exec(hub.stderr)![0]);
         assertEquals([method, path, status], ["GET", "/subscribe?topic=c", 401]);
         writeFileSync(config, JSON.stringify({ binb: "127.0.0.1:1" }));
         const { code, stderr } = await runCli(["serve"], { env });
@@ -142,6 +142,9 @@ describe("freshet", () => {
       assertEquals(await first.stop("SIGINT"), 0);
       assert(existsSync(saved));
 
+      const from = join(folder, "lines");
+      writeFileSync(from, "zero\n");
+      assertEquals((await runCli(["publish", control!, "pets/cats", "--file", from])).code, 0);
       const lines = await runCli(["publish", control!, "pets/cats", "--lines"], { input: "one\ntwo ü\n" });
       assertEquals([lines.code, lines.stdout.trim().split("\n").length], [0, 2]);
       const notAllowed = await runCli(["publish", url!, "news", "x", "--token-file", file]);
@@ -208,6 +211,7 @@ describe("freshet", () => {
     }
     assert(Math.max(...ends) - Math.min(...ends) > 700, `${Math.max(...ends) - Math.min(...ends)} ms`);
     assertEquals(await exit, 0);
+    assertStringIncludes(hub.stderr, "nobody can publish");
   });
 
   it("serves by TLS", { timeout: 30_000 }, () =>

@@ -81,6 +81,9 @@ export async function serveCommand(args: readonly string[]): Promise<number> {
     process.stderr.write("freshet: other users of this machine can see --secret: --secret-file is safer\n");
   }
 
+  if (!isDev && tokens === undefined && control === undefined) {
+    process.stderr.write("freshet: nobody can publish: give --bind-control, or --secret-file or --jwks for tokens\n");
+  }
   const store = await storeOf(options);
   const broker = new Broker({
     store,
