@@ -97,6 +97,7 @@ describe("The npm package", () => {
         assertMatch(run(process.execPath, ...(runtime === "deno" ? ["run", "-A"] : []), bin, ...token), IS_TOKEN);
         if (runtime === "node") assertMatch(run("npx", "freshet", ...token), IS_TOKEN);
         if (runtime === "bun") {
+          assertMatch(run(process.execPath, "x", "freshet", ...token), IS_TOKEN); // bunx
           run(process.execPath, "build", "--compile", bin, "--outfile", join(folder, "freshet"));
           rmSync(join(folder, "node_modules"), { recursive: true });
           assertMatch(run(join(folder, "freshet"), ...token), IS_TOKEN);
