@@ -22,6 +22,7 @@ describe("freshet", () => {
   const wrong: ReadonlyArray<readonly [says: string, args: string[], names: string]> = [
     ["serve for everybody, who does not say so", ["serve", "--bind", "0.0.0.0:0"], "--anonymous"],
     ["a control address that others reach", ["serve", "--bind-control", "0.0.0.0:1"], "--bind-control"],
+    ["a control address beside --dev", ["serve", "--dev", "--bind-control", "127.0.0.1:0"], "--bind-control"],
     ["a number that is none", ["serve", "--retain-events", "many"], "--retain-events"],
     ["a switch with a value", ["serve", "--prefix-match=x"], "--prefix-match"],
     ["a secret file that is not there", ["serve", "--secret-file", "/nowhere"], "--secret-file"],

@@ -74,6 +74,9 @@ export async function serveCommand(args: readonly string[]): Promise<number> {
         `--bind is no loopback address: got ${address.hostname}`,
     );
   }
+  if (isDev && control !== undefined) {
+    throw new UsageError("--dev serves all on one address: --bind-control does not go with it");
+  }
   if (control !== undefined && !isLocal(control)) {
     throw new UsageError(`--bind-control must be a loopback address, as it asks for no token: got ${control.hostname}`);
   }
@@ -127,9 +130,10 @@ async function listen(
   const [cert, key] = [options.file("tls-cert"), options.file("tls-key")];
   if ((cert === undefined) !== (key === undefined)) throw new UsageError("--tls-cert and --tls-key go together");
   const tls = cert !== undefined && key !== undefined ? { tls: { cert, key } } : {};
-  const drain = (isDev ? 0 : options.number("drain") ?? 5) * 1_000;
+  if (isDev) return [await serve(localOnly(hub.control), { ...address, ...tls })]; // its streams may come back at once
+  const drain = (options.number("drain") ?? 5) * 1_000;
   const onClosing = (): Promise<void> => hub.drain(drain);
-  const servers = [await serve(isDev ? localOnly(hub.control) : hub.public, { ...address, ...tls, onClosing })];
+  const servers = [await serve(hub.public, { ...address, ...tls, onClosing })];
   if (control !== undefined) servers.push(await serve(localOnly(hub.control), { ...control, onClosing }));
   return servers;
 }
