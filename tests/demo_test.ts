@@ -96,7 +96,7 @@ describe("createDemo()", () => {
     const pieces = await Array.fromAsync((await ask("/stream?count=0&split=3")).body!, (piece) => piece.length);
     assert(pieces.length > 5 && pieces.every((length) => length <= 3));
     assertEquals(ids(await events("/stream?count=2&crlf&bom&split=1")), ["hello", "message-1", "message-2"]);
-    assertEquals((await ask("/stream?status=503")).status, 503);
+    for (const status of [204, 304, 401, 503]) assertEquals((await ask(`/stream?status=${status}`)).status, status);
     assertEquals((await ask("/stream?split=0")).status, 400);
     assertEquals((await ask("/nowhere")).status, 404);
   });

@@ -59,6 +59,7 @@ describe("A hub with tokens refuses", () => {
     ["grants of another shape", () => token({ freshet: { subscribe: "**" } })],
     ["grants with a pattern that is none", () => token({ freshet: { subscribe: ["a**"] } })],
     ["grants with a member that is unknown", () => token({ freshet: { subscirbe: ["**"] } })],
+    ["grants with a pattern that no header can hold", () => token({ freshet: { subscribe: ['"世\n**'] } })],
     ["userId without channel", () => token({ userId: "ann" })],
     ["userId that is no text", () => token({ userId: 1, channel: "a" })],
     ["userId too long for a topic", () => token({ userId: "x".repeat(600), channel: "a" })],
@@ -307,6 +308,14 @@ describe("An operator", () => {
       assertEquals([json.node, json.status, json.connections], ["freshet", "ok", 0]);
     }));
 
+  it("is left by the admin page's stream when the hub closes", { timeout: 10_000 }, async () => {
+    const hub = createHub();
+    const response = await hub.control(new Request("http://localhost/admin/events"));
+    const ended = Array.fromAsync(parseEvents(response), ({ type }) => type);
+    await hub.close();
+    assertEquals((await ended)[0], "overview");
+  });
+
   it("opens the admin page by a password, or it is turned off", async () => {
     const basic = (password: string) => ({ authorization: `Basic ${btoa(`admin:${password}`)}` });
     await withHub(async (hub) => {
@@ -455,6 +464,17 @@ describe("A hub told so", () => {
       assertEquals((await events.next()).value?.data, "petstore/a");
       await events.return?.();
     }, { tokens: undefined, prefixMatch: true }));
+
+  it("gives users in channels their own all the same", () =>
+    withHub(async (hub) => {
+      const made = await token({ userId: "ann", channel: "chat" });
+      const events = parseEvents(await get(hub, "/events/of/some/longer/path", bearer(made)));
+      const next = events.next();
+      const form = new URLSearchParams({ userId: "ann", channel: "chat", payload: "data: x\n\n" });
+      await hub.control(new Request("http://localhost/emit/", { method: "POST", body: form }));
+      assertEquals((await next).value?.data, "x");
+      await events.return?.();
+    }, { prefixMatch: true }));
 
   it("believes trusted proxies, and nobody else", async () => {
     const logged: string[] = [];

@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
 import { DatabaseSync } from "node:sqlite";
-import { describe, it } from "node:test";
+import { describe, it, mock } from "node:test";
 import { Broker, type StoredEvent } from "../mod.ts";
 import { SqliteReplayStore } from "../src/backends/sqlite.ts";
 import { replayStoreSuite } from "./suites/replay_store_suite.ts";
@@ -52,15 +52,21 @@ describe("SqliteReplayStore", () => {
   });
 
   it("retains by age and by bytes", async () => {
-    const aged = new SqliteReplayStore(newFile(), { maxAge: 150 });
-    await aged.append([event("1")]);
-    assertEquals(await dataOf(aged), ["1"]);
-    await new Promise((resolve) => setTimeout(resolve, 200)); // the clock is the database's too
-    assertEquals(await dataOf(aged), []);
-    assertEquals(await aged.removed(["a"]), 1);
-    await aged.append([event("2")]);
-    assertEquals(await dataOf(aged), ["2"]);
-    await aged.close();
+    mock.timers.enable({ apis: ["Date"], now: 1_000_000 });
+    try {
+      const aged = new SqliteReplayStore(newFile(), { maxAge: 1_000 });
+      await aged.append([event("1")]);
+      mock.timers.setTime(1_001_000);
+      assertEquals(await dataOf(aged), ["1"]);
+      mock.timers.setTime(1_001_001);
+      assertEquals(await dataOf(aged), []);
+      assertEquals(await aged.removed(["a"]), 1);
+      await aged.append([event("2")]);
+      assertEquals(await dataOf(aged), ["2"]);
+      await aged.close();
+    } finally {
+      mock.timers.reset();
+    }
     const small = new SqliteReplayStore(newFile(), { maxBytes: 5_000 });
     for (let i = 0; i < 50; i++) await small.append([event(String(i).padEnd(400, "x"))]);
     assertEquals((await dataOf(small)).length, 10);
@@ -86,16 +92,17 @@ describe("SqliteReplayStore", () => {
       const other = new DatabaseSync(file);
       other.exec("BEGIN IMMEDIATE");
       const appended = store.append([event("1")]);
-      let turns = 0;
-      const timer = setInterval(() => turns++, 5);
-      await new Promise((resolve) => setTimeout(resolve, 200));
-      assert(turns > 10, `${turns} turns`);
+      let settled = false;
+      void appended.then(() => settled = true);
+      for (let turn = 0; turn < 40; turn++) { // were the event loop held, the lock would never be let go
+        await new Promise((resolve) => setTimeout(resolve, 5));
+        assert(!settled);
+      }
       other.exec("COMMIT");
       assertEquals((await appended)[0]!.id, store.idAt(1));
       other.exec("BEGIN IMMEDIATE");
       assertEquals(await store.append([event("2")]).catch((error) => error.code), "backend-failed");
       other.exec("ROLLBACK");
-      clearInterval(timer);
       await store.append([event("3")]);
       assertEquals(await dataOf(store), ["1", "3"]);
       other.close();

@@ -28,10 +28,11 @@ import type {
   Tail,
   TailHandlers,
 } from "../broker/replay_store.ts";
+import { STORE_ID, storeId } from "../broker/store_id.ts";
 import { matchesAny, matchesTopic } from "../broker/topic.ts";
 import { SseError } from "../errors.ts";
 import { type CheckedOptions, checkOptions, type SqliteReplayStoreOptions } from "./sqlite_options.ts";
-import { bodyOf, eventOf, idOf, type Row, STORE_ID } from "./sqlite_row.ts";
+import { bodyOf, eventOf, type Row } from "./sqlite_row.ts";
 import { openSchema, sizeOf } from "./sqlite_schema.ts";
 
 export type { SqliteReplayStoreOptions } from "./sqlite_options.ts";
@@ -84,7 +85,8 @@ export class SqliteReplayStore implements ReplayStore {
   /**
    * Opens a store, and makes its tables where there are none.
    *
-   * @param database A path, or a database that is open; the store closes the one that it opens itself.
+   * @param database A path, or a database that is open, to itself: the store sets its journal, `synchronous` and
+   * busy timeout. It closes the one that it opens itself.
    * @param options How much to keep, and how safely.
    * @throws {RangeError} If a number is out of bounds.
    * @throws {TypeError} If an option is unknown here.
@@ -160,7 +162,7 @@ export class SqliteReplayStore implements ReplayStore {
 
   /** The ID of a position; see {@linkcode ReplayStore.idAt}. */
   idAt(position: number): string {
-    return idOf(this.#epoch, position);
+    return storeId(this.#epoch, position);
   }
 
   /** The position of an ID; see {@linkcode ReplayStore.locate}. */

@@ -1,4 +1,5 @@
 import type { NewEvent, StoredEvent } from "../broker/replay_store.ts";
+import { storeId } from "../broker/store_id.ts";
 
 /** One event, as the table holds it. */
 export interface Row {
@@ -11,14 +12,6 @@ export interface Row {
   readonly time: number;
 }
 
-/** What {@linkcode idOf} makes, as a pattern. */
-export const STORE_ID: RegExp = /^~([a-z]{8})\.(0|[1-9][0-9]{0,15})$/;
-
-/** The store's ID of a position. */
-export function idOf(epoch: string, position: number): string {
-  return `~${epoch}.${position}`;
-}
-
 /** All but topics and ID, as JSON: no NUL is in it, at which some runtimes would cut it. */
 export function bodyOf({ data, event, comment, retry }: NewEvent): string {
   return JSON.stringify([data, event ?? null, comment ?? null, retry ?? null]);
@@ -29,7 +22,7 @@ export function eventOf({ position, own_id: ownId, topics, body, time }: Row, ep
   const [data, event, comment, retry] = JSON.parse(body);
   return {
     position,
-    id: ownId ?? idOf(epoch, position),
+    id: ownId ?? storeId(epoch, position),
     topics: JSON.parse(topics),
     data,
     event: event ?? undefined,

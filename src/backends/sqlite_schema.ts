@@ -1,4 +1,5 @@
 import type { DatabaseSync } from "node:sqlite";
+import { newEpoch } from "../broker/store_id.ts";
 import { SseError } from "../errors.ts";
 
 /** Steps from each version of the tables to the next. */
@@ -50,7 +51,7 @@ export function openSchema(db: DatabaseSync, durability: "process" | "disk"): st
     }
     for (const step of MIGRATIONS.slice(version)) db.exec(step);
     if (version < MIGRATIONS.length) db.exec(`PRAGMA user_version = ${MIGRATIONS.length}`);
-    if (version === 0) db.prepare("INSERT INTO store (epoch) VALUES (?)").run(randomLetters(8));
+    if (version === 0) db.prepare("INSERT INTO store (epoch) VALUES (?)").run(newEpoch());
     const { epoch } = db.prepare("SELECT epoch FROM store").get() as { epoch: string };
     db.exec("COMMIT");
     return epoch;
@@ -60,15 +61,4 @@ export function openSchema(db: DatabaseSync, durability: "process" | "disk"): st
   } finally {
     db.exec("PRAGMA busy_timeout = 0");
   }
-}
-
-function randomLetters(count: number): string {
-  let letters = "";
-  while (letters.length < count) {
-    for (const byte of crypto.getRandomValues(new Uint8Array(count))) {
-      // 234 is 9 * 26: no letter is likelier
-      if (byte < 234 && letters.length < count) letters += String.fromCharCode(0x61 + byte % 26);
-    }
-  }
-  return letters;
 }

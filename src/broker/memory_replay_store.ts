@@ -11,6 +11,7 @@ import type {
   Tail,
   TailHandlers,
 } from "./replay_store.ts";
+import { newEpoch, STORE_ID, storeId } from "./store_id.ts";
 import { matchesAny, matchesTopic } from "./topic.ts";
 
 /** Options for {@linkcode MemoryReplayStore}. Of several limits, the first that is reached removes. */
@@ -69,7 +70,7 @@ export class MemoryReplayStore implements ReplayStore {
   readonly #maxEvents: number;
   readonly #maxAge: number;
   readonly #maxBytes: number;
-  readonly #epoch = randomLetters(8);
+  readonly #epoch = newEpoch();
   readonly #log = new Deque<StoredEvent>();
   readonly #byOwnId = new Map<string, number>();
   readonly #tails = new Set<TailHandlers>();
@@ -176,7 +177,7 @@ export class MemoryReplayStore implements ReplayStore {
 
   /** The ID of a position; see {@linkcode ReplayStore.idAt}. */
   idAt(position: number): string {
-    return `~${this.#epoch}.${position}`;
+    return storeId(this.#epoch, position);
   }
 
   /** The position of an ID; see {@linkcode ReplayStore.locate}. */
@@ -249,23 +250,10 @@ export class MemoryReplayStore implements ReplayStore {
   }
 }
 
-/** What `idAt` makes, as a pattern. */
-const STORE_ID = /^~([a-z]{8})\.(0|[1-9][0-9]{0,15})$/;
-
 function bytesOf({ id, data, event = "", comment = "", topics }: StoredEvent): number {
   let units = id.length + data.length + event.length + comment.length;
   for (const topic of topics) units += topic.length;
   return EVENT_BYTES + 2 * units;
-}
-
-function randomLetters(count: number): string {
-  let letters = "";
-  while (letters.length < count) {
-    for (const byte of crypto.getRandomValues(new Uint8Array(count))) {
-      if (byte < 234 && letters.length < count) letters += String.fromCharCode(0x61 + byte % 26); // 234 = 9 * 26: no letter likelier
-    }
-  }
-  return letters;
 }
 
 function closed(call: string): SseError {

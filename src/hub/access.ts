@@ -60,7 +60,9 @@ export async function adminRefusalOf(
 
 /** 401, as RFC 6750 has it. */
 function unauthorized(why: string): Response {
-  return problem(401, why, { "www-authenticate": `Bearer error="invalid_token", error_description="${why}"` });
+  // Its description may hold these characters only, whatever the token's claims hold
+  const description = why.replaceAll(/[^\x20-\x21\x23-\x5b\x5d-\x7e]/g, "'");
+  return problem(401, why, { "www-authenticate": `Bearer error="invalid_token", error_description="${description}"` });
 }
 
 function challenge(password: string | undefined): Response {

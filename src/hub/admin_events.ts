@@ -30,10 +30,9 @@ export function adminEvents(numbers: Numbers): Response {
       }
     })();
     const seconds = (async () => {
-      while (!stream.signal.aborted && !numbers.draining) {
+      do {
         await stream.send(event("overview", overview(numbers, MAX_ROWS)));
-        await sampler.next();
-      }
+      } while (await sampler.next() && !stream.signal.aborted && !numbers.draining);
       await subscriber.close("left");
     })();
     await Promise.all([published, seconds]);

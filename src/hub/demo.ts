@@ -85,6 +85,7 @@ export function createDemo(options: DemoOptions = {}): (request: Request, info?:
 
   function stream(fields: URLSearchParams, first: number, remote: string): Response {
     const status = numberOf(fields, "status", 200, 599);
+    if (status === 204 || status === 205 || status === 304) return new Response(null, { status });
     if (status !== undefined && status !== 200) {
       return problem(status, "Asked for", status === 503 ? { "retry-after": "1" } : {});
     }

@@ -10,8 +10,7 @@ export interface Grants {
   readonly admin: boolean;
 }
 
-/** Nothing. */
-export const NO_GRANTS: Grants = { subscribe: [], publish: [], admin: false };
+const NO_GRANTS: Grants = { subscribe: [], publish: [], admin: false };
 
 /** Whether a topic or pattern is granted, whole. */
 export function isGranted(granted: readonly string[], wanted: string): boolean {

@@ -120,7 +120,7 @@ export function createHub(options: HubOptions = {}): Hub {
       places.set(request, connections.reserve(address));
       return true;
     },
-    ...(prefixMatch && { filter: ({ topics }, request) => hasPrefix(topics, request) }),
+    ...(prefixMatch && { filter: ({ topics }, request) => isEvents(request) || hasPrefix(topics, request) }),
   });
   const numbers: Numbers = {
     node,

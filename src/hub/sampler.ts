@@ -25,6 +25,7 @@ export class Sampler {
   readonly latency: Latency = new Latency();
   readonly #timer: ReturnType<typeof setInterval>;
   readonly #listeners = new Set<() => void>();
+  #closed = false;
 
   constructor(stats: () => BrokerStats) {
     let last = stats();
@@ -49,12 +50,14 @@ export class Sampler {
     (this.#timer as { unref?: () => void }).unref?.();
   }
 
-  /** Resolves with the next second. */
-  next(): Promise<void> {
-    return new Promise((resolve) => this.#listeners.add(resolve));
+  /** Resolves with the next second; to `false` once there is none. */
+  async next(): Promise<boolean> {
+    if (!this.#closed) await new Promise<void>((resolve) => this.#listeners.add(resolve));
+    return !this.#closed;
   }
 
   close(): void {
+    this.#closed = true;
     clearInterval(this.#timer);
     for (const listener of this.#listeners) listener();
     this.#listeners.clear();

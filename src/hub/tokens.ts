@@ -9,7 +9,7 @@ import {
   SignJWT,
 } from "jose";
 import { channelTopic, type ChannelUser, userTopic } from "./channel.ts";
-import { type Grants, grantsOf, NO_GRANTS } from "./grants.ts";
+import { type Grants, grantsOf } from "./grants.ts";
 
 /** How tokens are checked: JSON Web Tokens (RFC 7519), by a secret or by public keys. */
 export interface TokenOptions {
@@ -46,7 +46,7 @@ export interface Identity extends Grants {
   readonly channelTopics: readonly string[];
 }
 
-/** Why a token is refused, for who sent it: nothing of the token is in it. */
+/** Why a token is refused, for who sent it: the token is not in it, at most a claim that is wrong. */
 export class TokenError extends Error {
   /** Always `"TokenError"`. */
   override readonly name = "TokenError";
@@ -212,7 +212,6 @@ function identityOf({ sub, exp, freshet, userId, channel }: JWTPayload): Identit
     }
     const topics = hasChannel ? channelTopicsOf({ userId, channel }) : [];
     return {
-      ...NO_GRANTS,
       ...grants,
       subscribe: [...grants.subscribe, ...topics],
       user: sub ?? (hasChannel ? userId : undefined),
