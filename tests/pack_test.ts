@@ -15,6 +15,9 @@ import { Broker, createHandler, encodeEvent, parseEvents } from "@freshet/sse";
 import { createHub } from "@freshet/sse/hub";
 import { serve, toNodeListener } from "@freshet/sse/node";
 import { connect, EventSource } from "@freshet/sse/client";
+import { NatsReplayStore } from "@freshet/sse/nats";
+import { PostgresReplayStore } from "@freshet/sse/postgres";
+import { RedisReplayStore } from "@freshet/sse/redis";
 import { SqliteReplayStore } from "@freshet/sse/sqlite";
 import * as deno from "@freshet/sse/deno";
 import * as bun from "@freshet/sse/bun";
@@ -36,6 +39,15 @@ for await (const { type } of connection) {
 const store = new SqliteReplayStore(":memory:");
 if ((await store.append([{ topics: ["a"], data: "x" }]))[0]?.id === undefined) throw new Error("SQLite");
 await store.close();
+for (const Store of [NatsReplayStore, PostgresReplayStore, RedisReplayStore]) {
+  if (Store.name === "") throw new Error("a store");
+  try {
+    new Store(JSON.parse("{}"));
+    throw new Error("took it");
+  } catch (error) {
+    if (!(error instanceof TypeError)) throw error;
+  }
+}
 if (EventSource.CLOSED !== 2) throw new Error("EventSource");
 const hub = createHub();
 const response = await hub.control(new Request("http://localhost/publish/a", { method: "POST", body: "x" }));

@@ -93,6 +93,30 @@ const surface: Readonly<Record<string, { readonly values: readonly string[]; rea
     values: ["createDemo", "createHub"],
     types: ["DemoOptions", "Hub", "HubOptions", "RequestLog", "TokenOptions"],
   },
+  "./nats": {
+    values: ["NatsReplayStore"],
+    types: [
+      "ConsumedMessage",
+      "ConsumedMessages",
+      "EngineStoreOptions",
+      "JetStreamClient",
+      "JetStreamConfig",
+      "JetStreamConsumer",
+      "JetStreamManager",
+      "JetStreamMessage",
+      "NatsReplayStoreOptions",
+      "StreamInfo",
+      "StreamLimits",
+    ],
+  },
+  "./postgres": {
+    values: ["PostgresReplayStore"],
+    types: ["EngineStoreOptions", "PostgresClient", "PostgresReplayStoreOptions"],
+  },
+  "./redis": {
+    values: ["RedisReplayStore"],
+    types: ["EngineStoreOptions", "IoredisClient", "NodeRedisClient", "RedisReplayStoreOptions"],
+  },
   "./sqlite": { values: ["SqliteReplayStore"], types: ["SqliteReplayStoreOptions"] },
   "./cli": { values: [], types: [] }, // a program: importing it runs it
 };

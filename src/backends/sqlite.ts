@@ -32,7 +32,7 @@ import { STORE_ID, storeId } from "../broker/store_id.ts";
 import { matchesAny, matchesTopic } from "../broker/topic.ts";
 import { SseError } from "../errors.ts";
 import { type CheckedOptions, checkOptions, type SqliteReplayStoreOptions } from "./sqlite_options.ts";
-import { bodyOf, eventOf, type Row } from "./sqlite_row.ts";
+import { bodyOf, eventOf, type Stored } from "./event_body.ts";
 import { openSchema, sizeOf } from "./sqlite_schema.ts";
 
 export type { SqliteReplayStoreOptions } from "./sqlite_options.ts";
@@ -121,8 +121,10 @@ export class SqliteReplayStore implements ReplayStore {
       let position = from;
       let examined = 0;
       let left = maxLength;
-      const rows = this.#prepare("SELECT * FROM events WHERE position > ? ORDER BY position LIMIT ?");
-      for (const row of rows.all(from, EXAMINED_ROWS) as unknown as Row[]) {
+      const rows = this.#prepare(
+        "SELECT position, own_id AS ownId, topics, body, time FROM events WHERE position > ? ORDER BY position LIMIT ?",
+      );
+      for (const row of rows.all(from, EXAMINED_ROWS) as unknown as Stored[]) {
         if (events.length >= limit || left <= 0) return { events, position, removed };
         examined++;
         position = row.position;
@@ -195,7 +197,7 @@ export class SqliteReplayStore implements ReplayStore {
         "SELECT position, topics FROM events WHERE position < ? AND position >= ? ORDER BY position DESC LIMIT ?",
       );
       for (;;) {
-        const page = rows.all(before, oldest, EXAMINED_ROWS) as unknown as Row[];
+        const page = rows.all(before, oldest, EXAMINED_ROWS) as unknown as Stored[];
         for (const { position, topics } of page) {
           before = position;
           if (matchesAny(target.topics, JSON.parse(topics)) && --left === 0) return position - 1;
@@ -382,8 +384,10 @@ export class SqliteReplayStore implements ReplayStore {
     for (const tail of this.#tails.keys()) {
       try {
         for (let at = this.#tails.get(tail); at !== undefined; at = this.#tails.get(tail)) {
-          const rows = this.#prepare("SELECT * FROM events WHERE position > ? ORDER BY position LIMIT ?")
-            .all(at, EXAMINED_ROWS) as unknown as Row[];
+          const rows = this.#prepare(
+            "SELECT position, own_id AS ownId, topics, body, time FROM events WHERE position > ? ORDER BY position LIMIT ?",
+          )
+            .all(at, EXAMINED_ROWS) as unknown as Stored[];
           if (rows.length === 0) break;
           // Retention has been faster than this tail
           if (rows[0]!.position > at + 1) tail.onLost(rows[0]!.position - 1);

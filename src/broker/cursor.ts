@@ -188,6 +188,8 @@ export class Cursor implements Subscriber {
   /** The log has lost events and goes on after a position. */
   lostUntil(position: number): void {
     if (this.position < 0) return; // it has no place to lose yet
+    // Who is behind reads on from where it is, and is told where something is missing
+    if (!this.live && this.position <= position) return;
     const advances = this.#opened;
     this.#leaveLive();
     this.position = position;

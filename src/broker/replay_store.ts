@@ -57,7 +57,11 @@ export interface ReadResult {
    * position asked for unless that is the newest.
    */
   readonly position: number;
-  /** The newest position that retention had removed when reading; 0 if none. Nothing after it is missing. */
+  /**
+   * The newest position that retention had removed when reading: nothing after
+   * it is missing. 0 if nothing was removed after the position asked for, or
+   * ever.
+   */
   readonly removed: number;
 }
 
@@ -130,7 +134,11 @@ export interface ReplayStore {
   read(after: number, options: ReadOptions): Promise<ReadResult>;
   /** Hands over every event that is stored from now on, by whomever. */
   tail(handlers: TailHandlers): Promise<Tail>;
-  /** The ID of any position, 0 and those between events included: what `locate` finds again. At most 256 bytes. */
+  /**
+   * The ID of any position at which a tail may begin or an event may stand:
+   * what `locate` finds again. At most 256 bytes. May throw before any other
+   * call has resolved.
+   */
   idAt(position: number): string;
   /**
    * The position that an ID stands for, the store's own or a publisher's.
@@ -146,6 +154,14 @@ export interface ReplayStore {
    * newest removed of all: too late is allowed, too early is not.
    */
   removed(topics: readonly string[]): Promise<number>;
+  /**
+   * Shares what a node says with the others on this store, for `ttl`
+   * milliseconds from now; `undefined` takes it back. A store whose processes
+   * cannot reach each other leaves this out.
+   *
+   * @returns What each node says whose time is not over, this one too.
+   */
+  announce?(node: string, says: string | undefined, ttl: number): Promise<ReadonlyMap<string, string>>;
   /** Ends every tail and lets go of what the store opened itself. May be called again. */
   close(): Promise<void>;
 }

@@ -1,24 +1,26 @@
 import type { NewEvent, StoredEvent } from "../broker/replay_store.ts";
 import { storeId } from "../broker/store_id.ts";
 
-/** One event, as the table holds it. */
-export interface Row {
+/** What an engine adds to an event's body. */
+export interface Stored {
   readonly position: number;
-  readonly own_id: string | null;
-  /** JSON. */
+  /** The publisher's own ID, if it gave one. */
+  readonly ownId?: string | null | undefined;
+  /** The topics, as JSON. */
   readonly topics: string;
   /** What {@linkcode bodyOf} made. */
   readonly body: string;
+  /** When the store took it, in milliseconds since 1970. */
   readonly time: number;
 }
 
-/** All but topics and ID, as JSON: no NUL is in it, at which some runtimes would cut it. */
+/** All but topics and ID, as JSON: no NUL and no lone surrogate is in it, which some runtimes and engines would not keep. */
 export function bodyOf({ data, event, comment, retry }: NewEvent): string {
   return JSON.stringify([data, event ?? null, comment ?? null, retry ?? null]);
 }
 
-/** The event of a row. */
-export function eventOf({ position, own_id: ownId, topics, body, time }: Row, epoch: string): StoredEvent {
+/** The event again. */
+export function eventOf({ position, ownId, topics, body, time }: Stored, epoch: string): StoredEvent {
   const [data, event, comment, retry] = JSON.parse(body);
   return {
     position,

@@ -1,0 +1,259 @@
+import type { NewEvent } from "../broker/replay_store.ts";
+import { newEpoch, storeId } from "../broker/store_id.ts";
+import { AppendFailure } from "./append_queue.ts";
+import type { CheckedEngineOptions } from "./engine_options.ts";
+import { bodyOf } from "./event_body.ts";
+import type { LogAppended, LogEngine, LogEntry, LogPage } from "./log_engine.ts";
+import type { LogState } from "./log_state.ts";
+import { NEXT_MS } from "./log_store.ts";
+import { migration } from "./postgres_schema.ts";
+import { keyOf, keysOf } from "./topic_keys.ts";
+
+/** What this module needs of a client of the package `postgres` (version 3). Bring your own. */
+export interface PostgresClient {
+  /** Runs a query. */
+  unsafe(
+    query: string,
+    parameters?: (string | number | null)[],
+    options?: { readonly prepare?: boolean },
+  ): PromiseLike<readonly Record<string, unknown>[]>;
+  /** Listens on a connection of its own, and again when that was lost. */
+  listen(
+    channel: string,
+    onNotify: (payload: string) => void,
+    onListen?: () => void,
+  ): Promise<{ unlisten(): Promise<void> }>;
+  /** How it was made. */
+  readonly options: { readonly prepare?: boolean };
+}
+
+/** Entries of one answer, and bytes of them unless one alone has more. */
+const PAGE = { entries: 512, bytes: 1 << 22 };
+/** Among how many entries topics are looked for at once: doubled while few are found. */
+const AMONG = { least: 4_096, most: 65_536 };
+/** SQLSTATEs of a server that is starting, stopping, full, or has become a replica. */
+const PASSING = /^(?:57P0[123]|53300|25006|40001|40P01|08...)$/;
+/** Failures to connect: nothing was sent. */
+const UNSENT = /^(?:ECONNREFUSED|ENOENT|ENOTFOUND|EAI_AGAIN|CONNECT_TIMEOUT|CONNECTION_ENDED)$/;
+
+const COLUMNS = "position, time, own_id, tells_loss, topics, body";
+
+/** A log in PostgreSQL's tables; `postgres_schema.ts` tells how it is kept. */
+export class PostgresEngine implements LogEngine {
+  readonly name = "PostgreSQL";
+  readonly #client: PostgresClient;
+  readonly #log: string;
+  readonly #limits: readonly (string | null)[];
+  readonly #pollInterval: number;
+  readonly #listens: boolean;
+  readonly #writer = crypto.randomUUID();
+  readonly #newEpoch = newEpoch();
+  #migrated: Promise<unknown> | undefined;
+  #among = AMONG.least;
+  #listening: Promise<{ unlisten(): Promise<void> }> | undefined;
+  /** What `next` waits for, while it waits. */
+  #wake: (() => void) | undefined;
+  #heard = false;
+
+  constructor(
+    client: PostgresClient,
+    { name, maxEvents, maxAge, maxBytes }: CheckedEngineOptions,
+    { listen, pollInterval }: { readonly listen: boolean; readonly pollInterval: number },
+  ) {
+    this.#client = client;
+    this.#log = name;
+    this.#limits = [maxEvents, maxAge, maxBytes].map((limit) => limit === Infinity ? null : String(Math.floor(limit)));
+    this.#listens = listen;
+    this.#pollInterval = pollInterval;
+  }
+
+  async state(): Promise<LogState> {
+    const [row] = await this.#query(
+      "SELECT epoch, newest, oldest, lost, holes::text FROM freshet_state($1, $2)",
+      [this.#log, this.#newEpoch],
+    );
+    const { epoch, newest, oldest, lost, holes } = row as Record<string, string>;
+    const ends = holes!.slice(1, -1).split(",").map(Number);
+    return {
+      epoch: epoch!,
+      newest: Number(newest),
+      oldest: Number(oldest) > Number(newest) ? undefined : Number(oldest),
+      holes: Array.from({ length: ends.length / 2 }, (_, i) => ({ from: ends[2 * i]!, to: ends[2 * i + 1]! })),
+      lost: Number(lost),
+    };
+  }
+
+  async append(batch: readonly NewEvent[], sequence: number): Promise<LogAppended> {
+    let rows: readonly Record<string, unknown>[];
+    try {
+      rows = await this.#query(
+        "SELECT epoch, first, doubles::text FROM freshet_append($1, $2, $3, $4, $5, $6, $7, $8::text::text[], " +
+          "$9::text::text[], $10::text::text[], $11::text::text[])",
+        [
+          this.#log,
+          this.#newEpoch,
+          this.#writer,
+          String(sequence),
+          ...this.#limits,
+          arrayOf(batch.map(({ id }) => id ?? "")),
+          arrayOf(batch.map(({ topics }) => JSON.stringify(topics))),
+          arrayOf(batch.map(({ topics }) => keysOf(topics).join("\x1f"))), // which no topic holds
+          arrayOf(batch.map(bodyOf)),
+        ],
+      );
+    } catch (error) {
+      const code = String((error as { code?: unknown } | null)?.code);
+      const answered = /^[0-9A-Z]{5}$/.test(code);
+      throw new AppendFailure(error, {
+        retry: !answered || PASSING.test(code),
+        uncertain: !answered && !UNSENT.test(code),
+      });
+    }
+    const { epoch, first, doubles } = rows[0] as Record<string, string>;
+    const double = new Set(doubles === "{}" ? [] : doubles!.slice(1, -1).split(",").map(Number));
+    let next = Number(first);
+    const results = batch.map(({ id }, i) => double.has(i) ? { id: id! } : { id: id ?? storeId(epoch!, next++) });
+    return { epoch: epoch!, results, newest: Number(first) + batch.length - double.size - 1 };
+  }
+
+  async page(after: number, topics: readonly string[] | undefined): Promise<LogPage> {
+    const keys = topics?.map(keyOf);
+    const named = keys === undefined || keys.includes(undefined) ? undefined : keys as string[];
+    const rows = await this.#query(
+      `SELECT l.newest, l.oldest, p.upper, e.* FROM freshet_logs l
+         LEFT JOIN LATERAL (${named === undefined ? "SELECT NULL::bigint AS upper" : UPPER}) p ON true
+         LEFT JOIN LATERAL (
+           SELECT ${COLUMNS} FROM (
+             SELECT *, first_value(upto) OVER (ORDER BY position) AS base FROM (
+               SELECT ${COLUMNS}, upto FROM freshet_events WHERE log = l.id AND position > $2
+                 ${named === undefined ? "" : MATCHING} ORDER BY position LIMIT ${PAGE.entries}) f
+           ) w WHERE upto - base <= ${PAGE.bytes}
+         ) e ON true WHERE l.name = $1 ORDER BY e.position`,
+      [this.#log, String(after), ...(named === undefined ? [] : [String(this.#among), arrayOf(named)])],
+    );
+    if (rows.length === 0) return { entries: [], examined: after, ends: true }; // the log is still to be made
+    const { newest, oldest, upper } = rows[0] as Record<string, string | null>;
+    const entries = rows.filter(({ position }) => position !== null).map(entryOf);
+    const last = entries.at(-1);
+    // A page may be short as its entries are large: then there is more
+    const full = last !== undefined && last.position < Number(newest) &&
+      (named === undefined || entries.length >= PAGE.entries);
+    if (named !== undefined) this.#among = entries.length < 32 ? Math.min(this.#among * 2, AMONG.most) : AMONG.least;
+    const examined = full ? last.position : Number(upper ?? newest);
+    return { entries, examined: Math.max(after, examined), ends: !full && upper === null, oldest: Number(oldest) };
+  }
+
+  pageBack(before: number): Promise<readonly LogEntry[]> {
+    return this.#entries(
+      `SELECT ${COLUMNS} FROM freshet_events WHERE log = (SELECT id FROM freshet_logs WHERE name = $1) AND position < $2
+         ORDER BY position DESC LIMIT 128`,
+      String(before),
+    );
+  }
+
+  async entryFrom(position: number): Promise<LogEntry | undefined> {
+    const [entry] = await this.#entries(
+      `SELECT ${COLUMNS} FROM freshet_events WHERE log = (SELECT id FROM freshet_logs WHERE name = $1) AND position >= $2
+         ORDER BY position LIMIT 1`,
+      String(position),
+    );
+    return entry;
+  }
+
+  async find(ownId: string): Promise<LogEntry | undefined> {
+    const [entry] = await this.#entries(
+      `SELECT ${COLUMNS} FROM freshet_events WHERE log = (SELECT id FROM freshet_logs WHERE name = $1) AND own_id = $2`,
+      ownId,
+    );
+    return entry;
+  }
+
+  async tellLoss({ to }: { readonly to: number }): Promise<void> {
+    await this.#query("SELECT freshet_tell_loss($1, $2, $3)", [this.#log, this.#newEpoch, String(to)]);
+  }
+
+  async next(after: number): Promise<readonly LogEntry[]> {
+    if (this.#listens) {
+      // It listens again by itself when its connection was lost, and looks for what it has not heard of meanwhile
+      this.#listening ??= this.#client.listen(`freshet:${this.#log}`, () => this.#hear(), () => this.#hear());
+      await this.#listening;
+    }
+    for (const until = performance.now() + NEXT_MS;;) {
+      this.#heard = false;
+      const { entries } = await this.page(after, undefined);
+      const left = until - performance.now();
+      if (entries.length > 0 || left <= 0) return entries;
+      if (!this.#heard) await this.#wait(Math.min(left, this.#pollInterval));
+    }
+  }
+
+  stop(): void {
+    const listening = this.#listening;
+    this.#listening = undefined;
+    listening?.then(({ unlisten }) => unlisten()).catch(() => {}); // a connection that is lost listens to nothing
+    this.#hear();
+  }
+
+  async announce(node: string, says: string | undefined, ttl: number): Promise<ReadonlyMap<string, string>> {
+    await this.#query(
+      `WITH l AS (SELECT (freshet_state($1, $2)).id), gone AS (DELETE FROM freshet_nodes WHERE till < now() OR node = $3 AND $4::text IS NULL)
+       INSERT INTO freshet_nodes SELECT l.id, $3, $4, now() + $5::integer * interval '1 ms' FROM l WHERE $4::text IS NOT NULL
+       ON CONFLICT (log, node) DO UPDATE SET says = excluded.says, till = excluded.till`,
+      [this.#log, this.#newEpoch, node, says ?? null, String(Math.ceil(ttl))],
+    );
+    const rows = await this.#query(
+      "SELECT node, says FROM freshet_nodes WHERE till >= now() AND log = (SELECT id FROM freshet_logs WHERE name = $1)",
+      [this.#log],
+    );
+    return new Map(rows.map(({ node, says }) => [node as string, says as string]));
+  }
+
+  #hear(): void {
+    this.#heard = true;
+    this.#wake?.();
+  }
+
+  #wait(ms: number): Promise<void> {
+    return new Promise((resolve) => {
+      const timer = setTimeout(resolve, ms);
+      this.#wake = () => {
+        clearTimeout(timer);
+        resolve();
+      };
+    });
+  }
+
+  async #entries(query: string, parameter: string): Promise<LogEntry[]> {
+    return (await this.#query(query, [this.#log, parameter])).map(entryOf);
+  }
+
+  async #query(query: string, parameters: (string | null)[]): Promise<readonly Record<string, unknown>[]> {
+    this.#migrated ??= Promise.resolve(this.#client.unsafe(migration())).catch((error) => {
+      this.#migrated = undefined;
+      throw error;
+    });
+    await this.#migrated;
+    return await this.#client.unsafe(query, parameters, { prepare: this.#client.options.prepare ?? true });
+  }
+}
+
+/** The position up to which topics are looked for; none if that is the end. */
+const UPPER = "SELECT (SELECT position FROM freshet_events WHERE log = l.id AND position > $2 ORDER BY position " +
+  "OFFSET $3::integer LIMIT 1) AS upper";
+const MATCHING = "AND (p.upper IS NULL OR position <= p.upper) AND (keys && $4::text::text[] OR tells_loss)";
+
+/** An array as PostgreSQL reads it from text. */
+function arrayOf(items: readonly string[]): string {
+  return `{${items.map((item) => `"${item.replaceAll(/["\\]/g, "\\$&")}"`).join(",")}}`;
+}
+
+function entryOf(row: Record<string, unknown>): LogEntry {
+  return {
+    position: Number(row["position"]),
+    time: Number(row["time"]),
+    ownId: row["own_id"] as string | null,
+    topics: row["topics"] as string,
+    body: row["body"] as string,
+    tellsLoss: row["tells_loss"] as boolean,
+  };
+}

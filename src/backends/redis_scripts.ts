@@ -1,0 +1,141 @@
+/**
+ * What each script begins with. A log is a stream whose entries are named `<position>-0`, and a hash that says which log it
+ * is: its epoch, its newest position, the server's replication ID, and the holes between its positions.
+ *
+ * A server that comes back, or another that takes its place, has another replication ID, and may have lost what was
+ * acknowledged last. So the positions go on from the clock's microseconds then, and the hole is noted: no position is given
+ * out twice, and whoever has seen one inside the hole knows that it was lost.
+ */
+const BEGIN = `
+local events, meta = KEYS[1], KEYS[2]
+local function text(n) return string.format('%.0f', n) end
+local clock = redis.call('TIME')
+local now = tonumber(clock[1]) * 1000 + math.floor(tonumber(clock[2]) / 1000)
+local replid = string.match(redis.call('INFO', 'replication'), 'master_replid:(%x+)') or ''
+local known = redis.call('HMGET', meta, 'epoch', 'newest', 'replid', 'bytes', 'time')
+local epoch, newest = known[1], tonumber(known[2] or '0')
+if not epoch then
+  epoch = ARGV[1]
+  redis.call('DEL', events, KEYS[3], KEYS[4])
+end
+if known[3] ~= replid then
+  local to = math.max(newest + 1, tonumber(clock[1]) * 1000000 + tonumber(clock[2]))
+  local holes = {}
+  for hole in string.gmatch(redis.call('HGET', meta, 'holes') or '', '[^,]+') do holes[#holes + 1] = hole end
+  holes[#holes + 1] = text(newest) .. '-' .. text(to)
+  newest = to
+  redis.call('HSET', meta, 'epoch', epoch, 'newest', text(to), 'replid', replid,
+    'holes', table.concat(holes, ',', math.max(1, #holes - 31)))
+end
+`;
+
+/** What the hash says, and the oldest entry. ARGV: an epoch, should there be none. */
+export const STATE: string = BEGIN + `
+local oldest = redis.call('XRANGE', events, '-', '+', 'COUNT', 1)[1]
+local more = redis.call('HMGET', meta, 'holes', 'lost')
+return {epoch, text(newest), oldest and oldest[1] or '', more[1], more[2] or '0'}
+`;
+
+/**
+ * Stores events. KEYS[5] belongs to the writer: a batch that comes again is answered as the first time, one that comes
+ * late is left out. ARGV: an epoch, the batch's number, maxEvents, maxAge, maxBytes ('' for none), and for each event its
+ * own ID or '', its topics, its body.
+ */
+export const APPEND: string = BEGIN + `
+local ids, marks, writer = KEYS[3], KEYS[4], KEYS[5]
+local batch = tonumber(ARGV[2])
+local maxEvents, maxAge, maxBytes = tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
+local done = redis.call('HMGET', writer, 'batch', 'first', 'doubles')
+if done[1] and tonumber(done[1]) >= batch then
+  if tonumber(done[1]) > batch then return redis.error_reply('LATE batch') end
+  return {epoch, done[2], done[3]}
+end
+local first, doubles = text(newest + 1), {}
+local bytes = tonumber(known[4] or '0')
+now = math.max(now, tonumber(known[5] or '0')) -- a clock set back must not unsort them
+local stamp = text(now)
+for i = 6, #ARGV, 3 do
+  local id, double = ARGV[i], false
+  if id ~= '' then
+    local at = redis.call('ZSCORE', ids, id)
+    local kept = at and redis.call('XRANGE', events, text(tonumber(at)) .. '-0', '+', 'COUNT', 1)[1]
+    double = kept and kept[1] == text(tonumber(at)) .. '-0' and (not maxAge or tonumber(kept[2][2]) >= now - maxAge)
+  end
+  if double then
+    doubles[#doubles + 1] = (i - 6) / 3
+  else
+    newest = newest + 1
+    local position = text(newest)
+    if id == '' then
+      redis.call('XADD', events, position .. '-0', 't', stamp, 's', ARGV[i + 1], 'b', ARGV[i + 2])
+    else
+      redis.call('XADD', events, position .. '-0', 't', stamp, 's', ARGV[i + 1], 'b', ARGV[i + 2], 'i', id)
+      redis.call('ZADD', ids, position, id)
+    end
+    bytes = bytes + #ARGV[i + 1] + #ARGV[i + 2] + #id + 64
+  end
+end
+local removed = maxEvents and redis.call('XTRIM', events, 'MAXLEN', maxEvents) or 0
+if maxAge or maxBytes then
+  -- A mark for each hundredth of a limit, and whole hundredths are removed
+  local last = redis.call('LINDEX', marks, -1)
+  local markTime, markBytes = string.match(last or '0 0 0', '^%d+ (%d+) (%d+)$')
+  if (maxBytes and bytes - tonumber(markBytes) >= maxBytes / 100) or (maxAge and now - tonumber(markTime) >= maxAge / 100) then
+    redis.call('RPUSH', marks, text(newest) .. ' ' .. stamp .. ' ' .. text(bytes))
+  end
+  local gone, cut = tonumber(redis.call('HGET', meta, 'gone') or '0'), nil
+  while true do
+    local mark = redis.call('LINDEX', marks, 0)
+    if not mark then break end
+    local position, time, upto = string.match(mark, '^(%d+) (%d+) (%d+)$')
+    if not ((maxBytes and bytes - gone > maxBytes) or (maxAge and tonumber(time) < now - maxAge)) then break end
+    cut, gone = position, tonumber(upto)
+    redis.call('LPOP', marks)
+  end
+  if cut then
+    removed = removed + redis.call('XTRIM', events, 'MINID', text(tonumber(cut) + 1) .. '-0')
+    redis.call('HSET', meta, 'gone', text(gone))
+  end
+end
+if removed > 0 then
+  local oldest = redis.call('XRANGE', events, '-', '+', 'COUNT', 1)[1]
+  redis.call('ZREMRANGEBYSCORE', ids, '-inf', '(' .. (oldest and string.match(oldest[1], '^%d+') or text(newest + 1)))
+end
+redis.call('HSET', meta, 'newest', text(newest), 'bytes', text(bytes), 'time', stamp)
+doubles = table.concat(doubles, ' ')
+redis.call('HSET', writer, 'batch', ARGV[2], 'first', first, 'doubles', doubles)
+redis.call('EXPIRE', writer, 3600)
+return {epoch, first, doubles}
+`;
+
+/** Says to every reader that a hole took events with it, once for each hole. ARGV: an epoch, the hole's end. */
+export const LOST: string = BEGIN + `
+if redis.call('HSETNX', meta, 'lost:' .. ARGV[2], '1') == 0 then return 0 end
+newest = newest + 1
+redis.call('XADD', events, text(newest) .. '-0', 't', text(now), 'lost', ARGV[2])
+redis.call('HSET', meta, 'newest', text(newest), 'lost', text(newest))
+return 1
+`;
+
+/** Shares what a node says with the others. KEYS: a hash. ARGV: the node, what it says ('' to leave), for how many ms. */
+export const ANNOUNCE = `
+local clock = redis.call('TIME')
+local now = tonumber(clock[1]) * 1000 + math.floor(tonumber(clock[2]) / 1000)
+if ARGV[2] == '' then
+  redis.call('HDEL', KEYS[1], ARGV[1])
+else
+  redis.call('HSET', KEYS[1], ARGV[1], string.format('%.0f', now + tonumber(ARGV[3])) .. ' ' .. ARGV[2])
+end
+local said = redis.call('HGETALL', KEYS[1])
+local alive = {}
+for i = 1, #said, 2 do
+  local till, what = string.match(said[i + 1], '^(%d+) (.*)$')
+  if tonumber(till) < now then
+    redis.call('HDEL', KEYS[1], said[i])
+  else
+    alive[#alive + 1] = said[i]
+    alive[#alive + 1] = what
+  end
+end
+return alive
+`;

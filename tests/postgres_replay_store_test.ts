@@ -1,0 +1,34 @@
+import postgres from "postgres";
+import { after, before, describe } from "node:test";
+import { PostgresReplayStore, type PostgresReplayStoreOptions } from "../src/backends/postgres.ts";
+import { replayStoreSuite } from "./suites/replay_store_suite.ts";
+import { type Engine, missing, postgresServer, startEngine } from "./support/engines.ts";
+
+const skip = missing(postgresServer);
+
+describe("PostgresReplayStore on postgresql", { skip }, () => {
+  let engine: Engine;
+  let sql: postgres.Sql;
+  let logs = 0;
+  const open = (options: PostgresReplayStoreOptions = {}): PostgresReplayStore =>
+    new PostgresReplayStore(sql, { name: `test-${++logs}`, ...options });
+
+  before(async () => {
+    engine = await startEngine(postgresServer);
+    sql = postgres(engine.url, { onnotice: () => {} });
+    for (;;) { // it takes connections before it answers them
+      if (await sql`select 1`.then(() => true, () => false)) break;
+    }
+  });
+
+  after(async () => {
+    await sql.end({ timeout: 1 });
+    await engine.stop();
+  });
+
+  replayStoreSuite("PostgresReplayStore", (limits) => Promise.resolve(open(limits)));
+  replayStoreSuite(
+    "PostgresReplayStore without LISTEN",
+    (limits) => Promise.resolve(open({ ...limits, listen: false })),
+  );
+});

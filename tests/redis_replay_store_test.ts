@@ -1,0 +1,38 @@
+import { Redis } from "ioredis";
+import { after, before, describe } from "node:test";
+import { createClient } from "redis";
+import { RedisReplayStore, type RedisReplayStoreOptions } from "../src/backends/redis.ts";
+import { replayStoreSuite } from "./suites/replay_store_suite.ts";
+import { type Engine, missing, redisServer, startEngine } from "./support/engines.ts";
+
+const skip = missing(redisServer);
+
+describe("RedisReplayStore on redis-server", { skip }, () => {
+  let engine: Engine;
+  let client: ReturnType<typeof createClient>;
+  let ioredis: Redis;
+  let logs = 0;
+  const open = (options: RedisReplayStoreOptions = {}): RedisReplayStore =>
+    new RedisReplayStore(client, { name: `test-${++logs}`, ...options });
+
+  before(async () => {
+    engine = await startEngine(redisServer);
+    client = createClient({ url: engine.url });
+    client.on("error", () => {});
+    await client.connect();
+    ioredis = new Redis(engine.url);
+    ioredis.on("error", () => {});
+  });
+
+  after(async () => {
+    client.destroy();
+    ioredis.disconnect();
+    await engine.stop();
+  });
+
+  replayStoreSuite("RedisReplayStore with redis", (limits) => Promise.resolve(open(limits)));
+  replayStoreSuite(
+    "RedisReplayStore with ioredis",
+    (limits) => Promise.resolve(new RedisReplayStore(ioredis, { name: `test-${++logs}`, ...limits })),
+  );
+});

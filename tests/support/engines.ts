@@ -1,0 +1,173 @@
+/** Database engines for tests: each is started on a free port, with its data in a folder of its own. */
+import { type ChildProcess, spawn, spawnSync } from "node:child_process";
+import { chownSync, existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { connect, createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import process from "node:process";
+
+/** An engine that runs, and what may happen to it. */
+export interface Engine {
+  readonly port: number;
+  /** Where its clients find it. */
+  readonly url: string;
+  /** Ends it as a power cut would, but for what the kernel holds. */
+  kill(): Promise<void>;
+  /** Starts it again on the same data and port. */
+  restart(): Promise<void>;
+  /** Stops it from running, or lets it go on: to its clients it is silent. */
+  pause(): void;
+  resume(): void;
+  stop(): Promise<void>;
+}
+
+/** What starts an engine. */
+interface EngineSpec {
+  readonly name: string;
+  /** The program, if it is on this machine. */
+  readonly program: string | undefined;
+  /** Fills its folder; once. */
+  prepare?(folder: string): void;
+  command(folder: string, port: number): { args: string[]; uid?: number; gid?: number };
+  url(port: number): string;
+}
+
+const running = new Set<ChildProcess>();
+const folders = new Set<string>();
+process.on("exit", () => {
+  for (const child of running) process.kill(child.pid!, "SIGKILL");
+  for (const folder of folders) rmSync(folder, { recursive: true, force: true });
+});
+
+function which(program: string): string | undefined {
+  const found = spawnSync("sh", ["-c", `PATH=$PATH:/usr/sbin:/usr/local/sbin command -v ${program}`], {
+    encoding: "utf8",
+  });
+  return found.stdout.trim() === "" ? undefined : found.stdout.trim();
+}
+
+/** Why an engine cannot be tested on this machine, for `skip`; `false` if it can. */
+export function missing({ program, name }: EngineSpec): string | false {
+  return program === undefined && `${name} is not installed`;
+}
+
+export const redisServer: EngineSpec = {
+  name: "redis-server",
+  program: which("redis-server"),
+  command: (folder, port) => ({
+    args: ["--port", String(port), "--bind", "127.0.0.1", "--dir", folder, "--save", "", "--appendonly", "yes"],
+  }),
+  url: (port) => `redis://127.0.0.1:${port}`,
+};
+
+export const natsServer: EngineSpec = {
+  name: "nats-server",
+  program: which("nats-server"),
+  prepare: (folder) => writeFileSync(join(folder, "nats.conf"), "max_payload: 4MB\n"),
+  command: (folder, port) => ({
+    args: ["-c", join(folder, "nats.conf"), "-a", "127.0.0.1", "-p", String(port), "-js", "-sd", folder],
+  }),
+  url: (port) => `nats://127.0.0.1:${port}`,
+};
+
+const postgresBin = ((): string | undefined => {
+  const versions = existsSync("/usr/lib/postgresql") ? readdirSync("/usr/lib/postgresql") : [];
+  const newest = versions.sort((a, b) => Number(b) - Number(a))[0];
+  return newest === undefined ? undefined : `/usr/lib/postgresql/${newest}/bin`;
+})();
+
+/** PostgreSQL refuses to run as root. */
+const postgresUser = ((): { uid?: number; gid?: number } => {
+  if (process.getuid?.() !== 0) return {};
+  const [uid, gid] = ["-u", "-g"].map((flag) =>
+    Number(spawnSync("id", [flag, "postgres"], { encoding: "utf8" }).stdout)
+  );
+  return { uid: uid!, gid: gid! };
+})();
+
+export const postgresServer: EngineSpec = {
+  name: "postgresql",
+  program: postgresBin && `${postgresBin}/postgres`,
+  prepare(folder) {
+    const { uid, gid } = postgresUser;
+    if (uid !== undefined) chownSync(folder, uid, gid!);
+    const made = spawnSync(
+      `${postgresBin}/initdb`,
+      ["-D", `${folder}/data`, "-A", "trust", "-U", "postgres", "--no-sync", "-E", "UTF8", "--locale=C"],
+      { ...postgresUser, cwd: folder, encoding: "utf8" },
+    );
+    if (made.status !== 0) throw new Error(`initdb: ${made.stderr}`);
+  },
+  command: (folder, port) => ({
+    args: ["-D", `${folder}/data`, "-p", String(port), "-h", "127.0.0.1", "-k", folder],
+    ...postgresUser,
+  }),
+  url: (port) => `postgres://postgres@127.0.0.1:${port}/postgres`,
+};
+
+/** Starts an engine, and waits until it takes connections. */
+export async function startEngine(spec: EngineSpec): Promise<Engine> {
+  const folder = mkdtempSync(join(tmpdir(), "freshet-engine-"));
+  folders.add(folder);
+  spec.prepare?.(folder);
+  const port = await freePort();
+  let child = await start(spec, folder, port);
+  const end = async (signal: NodeJS.Signals): Promise<void> => {
+    if (!running.has(child)) return;
+    const ended = new Promise((resolve) => child.once("exit", resolve));
+    process.kill(child.pid!, signal);
+    if (signal !== "SIGKILL") process.kill(child.pid!, "SIGCONT");
+    await ended;
+  };
+  return {
+    port,
+    url: spec.url(port),
+    kill: () => end("SIGKILL"),
+    async restart() {
+      child = await start(spec, folder, port);
+    },
+    pause: () => void process.kill(child.pid!, "SIGSTOP"),
+    resume: () => void process.kill(child.pid!, "SIGCONT"),
+    async stop() {
+      await end("SIGINT"); // to PostgreSQL: do not wait for clients
+      rmSync(folder, { recursive: true, force: true });
+      folders.delete(folder);
+    },
+  };
+}
+
+async function start(spec: EngineSpec, folder: string, port: number): Promise<ChildProcess> {
+  const { args, ...user } = spec.command(folder, port);
+  let said = "";
+  const child = spawn(spec.program!, args, { ...user, cwd: folder, stdio: ["ignore", "pipe", "pipe"] });
+  for (const stream of [child.stdout!, child.stderr!]) {
+    stream.on("data", (bytes: Uint8Array) => said = (said + new TextDecoder().decode(bytes)).slice(-4_000));
+  }
+  running.add(child);
+  child.once("exit", () => running.delete(child));
+  for (const until = Date.now() + 30_000; !await accepts(port);) {
+    if (!running.has(child) || Date.now() > until) throw new Error(`${spec.name} does not start: ${said}`);
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+  return child;
+}
+
+function accepts(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect({ port, host: "127.0.0.1" }, () => {
+      socket.destroy();
+      resolve(true);
+    });
+    socket.once("error", () => resolve(false));
+  });
+}
+
+/** A port that nothing listens on. */
+export function freePort(): Promise<number> {
+  return new Promise((resolve) => {
+    const server = createServer().listen(0, "127.0.0.1", () => {
+      const { port } = server.address() as { port: number };
+      server.close(() => resolve(port));
+    });
+  });
+}
