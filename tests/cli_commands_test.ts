@@ -28,7 +28,7 @@ describe("freshet", () => {
     ["a secret file that is not there", ["serve", "--secret-file", "/nowhere"], "--secret-file"],
     ["a trusted proxy that is no network", ["serve", "--trust-proxy", "10.0.0.0/99"], "10.0.0.0/99"],
     ["a cookie for all origins", ["serve", "--secret", "x", "--cookie", "c", "--allow-origin", "*"], "--cookie"],
-    ["a store that is not there", ["serve", "--store", "redis://x"], "--store"],
+    ["a store that is not there", ["serve", "--store", "mongodb://x"], "--store"],
     ["a log that is none", ["serve", "--log", "xml"], "--log"],
     ["tail without a URL", ["tail"], "URL"],
     ["tail of what is no URL", ["tail", "nowhere"], "nowhere"],

@@ -5,23 +5,13 @@ import { Broker, createHandler } from "../mod.ts";
 import { connect } from "../src/client/mod.ts";
 import { type Fault, FAULTS, FaultyProxy } from "./support/faulty_proxy.ts";
 import { serve } from "./support/runtime.ts";
-import { SEED } from "./support/seed.ts";
+import { random, SEED } from "./support/seed.ts";
 
 /** How many clients there are in all; each loses its connection about four times. */
 const RUNS = Number(process.env["FRESHET_CHAOS_RUNS"] ?? 700);
 /** How many of them at a time. */
 const AT_ONCE = 25;
 const EVENTS = 20;
-
-/** Numbers of 0 to 1 from a seed: mulberry32. */
-function random(seed: number): () => number {
-  return () => {
-    seed = (seed + 0x6d2b79f5) | 0;
-    let t = Math.imul(seed ^ (seed >>> 15), 1 | seed);
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
 
 describe("connect() over a network that fails at random", () => {
   it(`gives ${RUNS} clients every event once, in order (seed ${SEED})`, { timeout: 600_000 }, async () => {

@@ -1,7 +1,8 @@
-import { jetstream } from "@nats-io/jetstream";
+import { jetstream, jetstreamManager } from "@nats-io/jetstream";
 import { connect, type NatsConnection } from "@nats-io/transport-node";
 import { after, before, describe } from "node:test";
 import { NatsReplayStore, type NatsReplayStoreOptions } from "../src/backends/nats.ts";
+import { engineStoreSuite } from "./suites/engine_store_suite.ts";
 import { replayStoreSuite } from "./suites/replay_store_suite.ts";
 import { type Engine, missing, natsServer, startEngine } from "./support/engines.ts";
 
@@ -25,4 +26,11 @@ describe("NatsReplayStore on nats-server", { skip }, () => {
   });
 
   replayStoreSuite("NatsReplayStore", (limits) => Promise.resolve(open(limits)));
+});
+
+engineStoreSuite("NatsReplayStore", natsServer, async (url, log) => {
+  const connection = await connect({ servers: url });
+  const { streams } = await jetstreamManager(connection);
+  await streams.delete(`freshet_${log}`);
+  await connection.close();
 });

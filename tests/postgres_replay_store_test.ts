@@ -1,6 +1,7 @@
 import postgres from "postgres";
 import { after, before, describe } from "node:test";
 import { PostgresReplayStore, type PostgresReplayStoreOptions } from "../src/backends/postgres.ts";
+import { engineStoreSuite } from "./suites/engine_store_suite.ts";
 import { replayStoreSuite } from "./suites/replay_store_suite.ts";
 import { type Engine, missing, postgresServer, startEngine } from "./support/engines.ts";
 
@@ -15,7 +16,7 @@ describe("PostgresReplayStore on postgresql", { skip }, () => {
 
   before(async () => {
     engine = await startEngine(postgresServer);
-    sql = postgres(engine.url, { onnotice: () => {} });
+    sql = postgres(engine.url, { onnotice: () => {}, fetch_types: false });
     for (;;) { // it takes connections before it answers them
       if (await sql`select 1`.then(() => true, () => false)) break;
     }
@@ -31,4 +32,11 @@ describe("PostgresReplayStore on postgresql", { skip }, () => {
     "PostgresReplayStore without LISTEN",
     (limits) => Promise.resolve(open({ ...limits, listen: false })),
   );
+});
+
+engineStoreSuite("PostgresReplayStore", postgresServer, async (url, log) => {
+  const sql = postgres(url, { onnotice: () => {} });
+  await sql`DELETE FROM freshet_events WHERE log = (SELECT id FROM freshet_logs WHERE name = ${log})`;
+  await sql`DELETE FROM freshet_logs WHERE name = ${log}`;
+  await sql.end();
 });

@@ -2,6 +2,7 @@ import { Redis } from "ioredis";
 import { after, before, describe } from "node:test";
 import { createClient } from "redis";
 import { RedisReplayStore, type RedisReplayStoreOptions } from "../src/backends/redis.ts";
+import { engineStoreSuite } from "./suites/engine_store_suite.ts";
 import { replayStoreSuite } from "./suites/replay_store_suite.ts";
 import { type Engine, missing, redisServer, startEngine } from "./support/engines.ts";
 
@@ -35,4 +36,11 @@ describe("RedisReplayStore on redis-server", { skip }, () => {
     "RedisReplayStore with ioredis",
     (limits) => Promise.resolve(new RedisReplayStore(ioredis, { name: `test-${++logs}`, ...limits })),
   );
+});
+
+engineStoreSuite("RedisReplayStore", redisServer, async (url) => {
+  const client = createClient({ url });
+  await client.connect();
+  await client.flushAll();
+  client.destroy();
 });

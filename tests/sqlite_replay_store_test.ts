@@ -146,6 +146,38 @@ describe("SqliteReplayStore", () => {
     await store.close();
   });
 
+  it("migrates a file that an older version wrote, and keeps its events", async () => {
+    const file = newFile();
+    const store = new SqliteReplayStore(file);
+    const [result] = await store.append([event("1")]);
+    await store.close();
+    const db = new DatabaseSync(file); // as the first version left it
+    db.exec("DROP TABLE nodes; PRAGMA user_version = 1");
+    db.close();
+    const again = new SqliteReplayStore(file);
+    assertEquals([await dataOf(again), await again.locate(result!.id!)], [["1"], 1]);
+    assertEquals((await again.announce("a", "one", 1_000)).get("a"), "one");
+    await again.close();
+  });
+
+  it("lets the processes on a file know of each other", async () => {
+    const file = newFile();
+    const [one, two] = [new SqliteReplayStore(file), new SqliteReplayStore(file)];
+    await one.announce("one", "1", 60_000);
+    assertEquals([...await two.announce("two", "2", 60_000)].sort(), [["one", "1"], ["two", "2"]]);
+    await one.announce("one", undefined, 60_000);
+    assertEquals([...await two.announce("two", "3", 60_000)], [["two", "3"]]);
+    const other = new DatabaseSync(file);
+    other.exec("BEGIN IMMEDIATE");
+    const waiting = one.announce("one", "4", 60_000);
+    await new Promise((resolve) => setTimeout(resolve, 30));
+    other.exec("COMMIT");
+    assertEquals((await waiting).size, 2);
+    other.close();
+    await one.close();
+    await two.close();
+  });
+
   it("refuses a file that a newer version wrote, and changes nothing in it", () => {
     const file = newFile();
     const db = new DatabaseSync(file);

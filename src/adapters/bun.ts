@@ -43,6 +43,7 @@ declare const Bun: {
     port: number;
     hostname: string;
     idleTimeout: number;
+    reusePort: boolean;
     tls?: { cert: string; key: string };
     fetch(request: Request, server: BunServer): Promise<Response>;
     error(error: unknown): Response;
@@ -65,12 +66,13 @@ const MAX_IDLE_SECONDS = 255;
  */
 // deno-lint-ignore require-await
 export async function serve(handler: ServeHandler, options: ServeOptions = {}): Promise<Server> {
-  const { port = 8000, hostname = "127.0.0.1", tls } = options;
+  const { port = 8000, hostname = "127.0.0.1", tls, reusePort = false } = options;
   const serving = new Serving(handler, options);
   const server = Bun.serve({
     port,
     hostname,
     idleTimeout: MAX_IDLE_SECONDS,
+    reusePort,
     ...(tls && { tls }),
     async fetch(request, server) {
       const remoteAddress = server.requestIP(request)?.address ?? "";

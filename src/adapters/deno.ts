@@ -32,7 +32,7 @@ export type { ServeHandler, ServeInfo, ServeOptions, Server } from "../server/se
  */
 // deno-lint-ignore require-await
 export async function serve(handler: ServeHandler, options: ServeOptions = {}): Promise<Server> {
-  const { port = 8000, hostname = "127.0.0.1", tls, backlog = 4_096 } = options;
+  const { port = 8000, hostname = "127.0.0.1", tls, backlog = 4_096, reusePort = false } = options;
   const serving = new Serving(handler, options);
   const cutting = new AbortController();
   const underWay = new Set<Promise<void>>();
@@ -42,6 +42,7 @@ export async function serve(handler: ServeHandler, options: ServeOptions = {}): 
       port,
       hostname,
       tcpBacklog: backlog,
+      ...(reusePort && { reusePort }),
       ...tls,
       signal: cutting.signal,
       onListen() {},

@@ -74,7 +74,7 @@ export function toNodeListener(handler: ServeHandler, options: Pick<ServeOptions
  * @throws {Error} (as a rejection) If it cannot listen: Node's own error, such as `EADDRINUSE`.
  */
 export async function serve(handler: ServeHandler, options: ServeOptions = {}): Promise<Server> {
-  const { port = 8000, hostname = "127.0.0.1", tls, backlog = 4_096 } = options;
+  const { port = 8000, hostname = "127.0.0.1", tls, backlog = 4_096, reusePort = false } = options;
   const serving = new Serving(handler, options);
   const listen = listener(serving);
   const server = tls === undefined ? createServer(listen) : createSecureServer({ ...tls, allowHTTP1: true }, listen);
@@ -85,7 +85,7 @@ export async function serve(handler: ServeHandler, options: ServeOptions = {}): 
   });
   await new Promise<void>((resolve, reject) => {
     server.once("error", reject);
-    server.listen({ port, host: hostname, backlog }, resolve);
+    server.listen({ port, host: hostname, backlog, ...(reusePort && { reusePort }) }, resolve);
   });
   const stop = (): Promise<void> =>
     new Promise((resolve) => {

@@ -37,6 +37,8 @@ export interface LogAppended {
 export interface LogEngine {
   /** What it is called in messages. */
   readonly name: string;
+  /** Whether a failure may be over when it is asked again: a connection that is lost, a server that starts. */
+  isPassing(error: unknown): boolean;
   /** What the log is; makes it where there is none. */
   state(): Promise<LogState>;
   /** Stores a batch, once however often it is sent; see `SendBatch`. */

@@ -284,14 +284,21 @@ export class LogReplayStore implements ReplayStore {
     return time < Date.now() - this.#maxAge;
   }
 
+  /** Does what a call asks for, again while the engine is away, until its time is over. */
   async #run<T>(call: string, work: () => Promise<T>): Promise<T> {
-    if (this.#closed) throw closed(call);
     const { name } = this.#engine;
-    try {
-      return await within(this.#timeout, work(), name);
-    } catch (error) {
-      const why = error instanceof Error ? error.message : String(error);
-      throw new SseError("backend-failed", `Cannot ${call} from ${name}: got ${why}`, { cause: error });
+    const deadline = performance.now() + this.#timeout;
+    for (let wait = RETRY_MS.first;; wait = Math.min(wait * 2, RETRY_MS.last)) {
+      if (this.#closed) throw closed(call);
+      try {
+        return await within(Math.max(1, deadline - performance.now()), work(), name);
+      } catch (error) {
+        if (performance.now() + wait >= deadline || !this.#engine.isPassing(error)) {
+          const why = error instanceof Error ? error.message : String(error);
+          throw new SseError("backend-failed", `Cannot ${call} from ${name}: got ${why}`, { cause: error });
+        }
+      }
+      await this.#pauses.wait(wait);
     }
   }
 }

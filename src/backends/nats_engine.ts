@@ -7,9 +7,19 @@ import { bodyOf } from "./event_body.ts";
 import type { LogAppended, LogEngine, LogEntry, LogPage } from "./log_engine.ts";
 import type { LogState } from "./log_state.ts";
 import { NEXT_MS } from "./log_store.ts";
-import type { JetStreamClient, JetStreamManager, JetStreamMessage, StreamInfo, StreamLimits } from "./nats_client.ts";
+import type {
+  ConsumedMessage,
+  JetStreamClient,
+  JetStreamConfig,
+  JetStreamManager,
+  JetStreamMessage,
+  StreamInfo,
+  StreamLimits,
+} from "./nats_client.ts";
 import { Feed } from "./nats_feed.ts";
+import { type Description, descriptionOf, type Segment, segmentsOf, textOf, textOfSegment } from "./nats_segments.ts";
 import { Subjects } from "./nats_subject.ts";
+import { within } from "./within.ts";
 
 /** Messages of one page, and bytes of them unless one alone has more. */
 const PAGE = { messages: 512, bytes: 1 << 22 };
@@ -17,8 +27,10 @@ const PAGE = { messages: 512, bytes: 1 << 22 };
 const PAGE_BACK = 64;
 /** How long a reader waits to be read on, in milliseconds. */
 const READER_MS = 10_000;
-/** How long one attempt to publish may take before the message is sent again: the server stores it once. */
-const ATTEMPT_MS = 2_000;
+/** How long an answer may take before a message is sent again, which the server stores once, or a question fails. */
+const ATTEMPT_MS = 1_000;
+/** How long a consumer may bring nothing of what the stream is known to hold, in milliseconds. */
+const SILENT_MS = 250;
 /** JetStream's code for a subject that has a message already. */
 const WRONG_LAST_SEQUENCE = 10071;
 /** What a server answers for a while only: no leader, no resources now, JetStream not up yet. */
@@ -26,17 +38,10 @@ const PASSING: readonly number[] = [10005, 10008, 10009, 10023, 10076];
 
 const decoder = new TextDecoder();
 
-/** From a message on, what is added to the stream's sequences to make positions. */
-interface Segment {
-  readonly after: number;
-  readonly offset: number;
-}
-
-/** What the stream's description holds: servers before 2.10 have no other place for it. */
-interface Description {
-  readonly epoch: string;
-  /** The first begins at 0. Each further one follows a loss of messages, whose sequences are given out again. */
-  readonly segments: readonly Segment[];
+/** A message, to know it again. */
+interface Seen {
+  readonly seq: number;
+  readonly time: number;
 }
 
 /** A log in a JetStream stream. A message's sequence and its segment make its position. */
@@ -53,8 +58,8 @@ export class NatsEngine implements LogEngine {
   #description: Description | undefined;
   #feed: Feed | undefined;
   #reader: { readonly feed: Feed; readonly timer: ReturnType<typeof setTimeout> } | undefined;
-  /** The newest message that this process has seen, to know it again. */
-  #last: { readonly seq: number; readonly time: number } | undefined;
+  /** The newest message that this process has seen. */
+  #last: Seen | undefined;
   #isSuspect = false;
 
   constructor(
@@ -80,26 +85,37 @@ export class NatsEngine implements LogEngine {
     this.#replicas = replicas;
   }
 
+  isPassing(error: unknown): boolean {
+    const code = codeOf(error);
+    if (code !== undefined) return PASSING.includes(code);
+    return !(error instanceof SseError) && (error as Error | null)?.name !== "InvalidArgumentError"; // it is too large
+  }
+
   async state(): Promise<LogState> {
+    const last = this.#last; // before asking: what comes meanwhile is newer than the answer
     const { config, state } = await this.#info();
-    let description = descriptionOf(config.description);
-    if (this.#description !== undefined && description.epoch !== this.#description.epoch) this.#last = undefined;
-    if (await this.#lacksSeen(state.last_seq)) description = await this.#beginSegment(description, state.last_seq);
-    this.#description = description;
+    const isAnother = this.#description !== undefined &&
+      descriptionOf(config.description).epoch !== this.#description.epoch;
+    if (isAnother) this.#last = undefined;
+    this.#description = descriptionOf(config.description);
+    if (!isAnother && await this.#lacks(last, state.last_seq)) await this.#beginSegment(state.last_seq);
+    const description = this.#description;
+    const holes = description.segments.map(({ after, offset }, i) => ({
+      from: i === 0 ? 0 : description.segments[i - 1]!.offset + after,
+      to: offset + after,
+    }));
     return {
       epoch: description.epoch,
       newest: this.#positionOf(state.last_seq),
       oldest: state.messages === 0 ? undefined : this.#positionOf(state.first_seq),
-      holes: description.segments.map(({ after, offset }, i) => ({
-        from: i === 0 ? 0 : description.segments[i - 1]!.offset + after,
-        to: offset + after,
-      })),
-      lost: 0,
+      holes,
+      lost: holes.length === 1 ? 0 : holes.at(-1)!.to,
     };
   }
 
   async append(batch: readonly NewEvent[], sequence: number): Promise<LogAppended> {
     if (this.#description === undefined) await this.state();
+    const last = this.#last;
     // All are written at once, in order; one that is sent again is known by its message ID
     const published = await Promise.allSettled(batch.map((event, i) => this.#publish(event, `${sequence}-${i}`)));
     // Nobody takes messages for a stream that was removed: this makes it anew
@@ -110,6 +126,13 @@ export class NatsEngine implements LogEngine {
     ) {
       await this.state();
     }
+    // Who is given a sequence that it has seen already knows that the server has lost messages
+    const again = Math.min(
+      ...published.map((outcome) =>
+        outcome.status === "fulfilled" && outcome.value !== undefined ? outcome.value : Infinity
+      ),
+    );
+    if (last !== undefined && again <= last.seq && this.#last === last) await this.#beginSegment(again - 1);
     let newest = 0;
     const results = published.map((outcome, i): AppendResult => {
       if (outcome.status === "fulfilled") {
@@ -118,51 +141,57 @@ export class NatsEngine implements LogEngine {
         newest = Math.max(newest, position);
         return { id: batch[i]!.id ?? storeId(this.#description!.epoch, position) };
       }
-      const failure = failureOf(outcome.reason);
-      if (failure.retry || failure.uncertain) throw failure;
-      const message = `Cannot publish to NATS: got ${failure.message}`;
-      return { error: new SseError("backend-failed", message, { cause: outcome.reason }) };
+      const { reason } = outcome;
+      const uncertain = codeOf(reason) === undefined && !isUntaken(reason);
+      if (this.isPassing(reason)) throw new AppendFailure(reason, { retry: true, uncertain });
+      const message = `Cannot publish to NATS: got ${reason instanceof Error ? reason.message : reason}`;
+      return { error: new SseError("backend-failed", message, { cause: reason }) };
     });
     return { epoch: this.#description!.epoch, results, newest };
   }
 
   async page(after: number): Promise<LogPage> {
     const from = this.#sequenceOf(after);
-    let feed = this.#reader?.feed;
+    const kept = this.#reader?.feed;
     clearTimeout(this.#reader?.timer);
     this.#reader = undefined;
-    if (feed === undefined || feed.position !== from) {
-      feed?.close();
-      const { state } = await this.#info();
-      if (from >= state.last_seq || state.messages === 0) {
-        return { entries: [], examined: Math.max(after, this.#positionOf(state.last_seq)), ends: true };
-      }
-      feed = await Feed.open(this.#client, this.#stream, from);
+    const { state } = await this.#info();
+    if (from >= state.last_seq || state.messages === 0) {
+      kept?.close();
+      return { entries: [], examined: Math.max(after, this.#positionOf(state.last_seq)), ends: true };
     }
+    const goesOn = kept !== undefined && kept.position === from;
+    if (!goesOn) kept?.close();
+    const feed = goesOn ? kept : await Feed.open(this.#client, this.#stream, from);
     let bytes = 0;
     const messages = await feed.take(NEXT_MS, (taken) => {
-      const last = taken.at(-1)!;
-      bytes += last.data.length;
-      return taken.length === PAGE.messages || bytes >= PAGE.bytes || last.info.pending === 0;
+      const { data, seq, info } = taken.at(-1)!;
+      bytes += data.length;
+      return taken.length === PAGE.messages || bytes >= PAGE.bytes || seq >= state.last_seq || info.pending === 0;
     });
-    const ends = messages.length === 0 || messages.at(-1)!.info.pending === 0;
-    if (ends || feed.renewed) feed.close();
+    const last = messages.at(-1);
+    if (last === undefined) {
+      feed.close();
+      throw new Error(`the consumer brought nothing after ${from} of ${state.last_seq}`);
+    }
+    // What a feed holds in advance does not know of what was published since
+    const ends = last.seq >= state.last_seq || last.info.pending === 0 && !goesOn;
+    if (ends || feed.renewed || last.info.pending === 0) feed.close();
     else this.#keepReader(feed);
     const entries = messages.map((message) => this.#entryOf(message));
     return { entries, examined: entries.at(-1)?.position ?? after, ends };
   }
 
   async pageBack(before: number): Promise<readonly LogEntry[]> {
-    const { streams } = await this.#managed();
     const { state } = await this.#info();
     const oldest = Math.max(1, state.first_seq);
     for (let high = Math.min(this.#sequenceOf(before - 1), state.last_seq); high >= oldest;) {
       const low = Math.max(oldest, high - PAGE_BACK + 1);
-      const asked = Array.from(
-        { length: high - low + 1 },
-        (_, i) => streams.getMessage(this.#stream, { seq: high - i }),
+      const sequences = Array.from({ length: high - low + 1 }, (_, i) => high - i);
+      const answers = await this.#ask(({ streams }) =>
+        Promise.all(sequences.map((seq) => streams.getMessage(this.#stream, { seq })))
       );
-      const found = (await Promise.all(asked)).filter((message) => message !== null);
+      const found = answers.filter((message) => message !== null);
       if (found.length > 0) return found.map((message) => this.#entryOf(message));
       high = low - 1; // per-topic limits have removed all of these
     }
@@ -170,20 +199,19 @@ export class NatsEngine implements LogEngine {
   }
 
   async entryFrom(position: number): Promise<LogEntry | undefined> {
-    const { streams } = await this.#managed();
-    const seq = Math.max(1, this.#sequenceOf(position - 1) + 1);
-    const message = await streams.getMessage(this.#stream, { seq, next_by_subj: this.#subjects.all });
+    const query = { seq: Math.max(1, this.#sequenceOf(position - 1) + 1), next_by_subj: this.#subjects.all };
+    const message = await this.#ask(({ streams }) => streams.getMessage(this.#stream, query));
     return message === null ? undefined : this.#entryOf(message);
   }
 
   async find(ownId: string): Promise<LogEntry | undefined> {
-    const { streams } = await this.#managed();
-    const message = await streams.getMessage(this.#stream, { last_by_subj: this.#subjects.ownId(ownId) });
+    const query = { last_by_subj: this.#subjects.ownId(ownId) };
+    const message = await this.#ask(({ streams }) => streams.getMessage(this.#stream, query));
     return message === null ? undefined : this.#entryOf(message);
   }
 
-  async tellLoss({ to }: { readonly to: number }): Promise<void> {
-    await this.#client.publish(this.#subjects.loss, "[]\n[]\n", { msgID: `loss-${to}`, timeout: ATTEMPT_MS });
+  tellLoss(): Promise<void> {
+    return Promise.resolve(); // the entry that begins a segment says so
   }
 
   async next(after: number): Promise<readonly LogEntry[]> {
@@ -196,13 +224,19 @@ export class NatsEngine implements LogEngine {
       this.#feed = await Feed.open(this.#client, this.#stream, from);
     }
     const feed = this.#feed;
-    const messages = await feed.take(
-      NEXT_MS,
-      (taken) => taken.length === PAGE.messages || taken.at(-1)!.info.pending === 0,
-    );
+    const isEnough = (taken: readonly ConsumedMessage[]): boolean =>
+      taken.length === PAGE.messages || taken.at(-1)!.info.pending === 0;
+    let messages = await feed.take(NEXT_MS, isEnough);
+    if (messages.length === 0) {
+      // A consumer that was lost while the connection was away may be silent for ever
+      const { state } = await this.#info();
+      if (state.last_seq > feed.position) messages = await feed.take(SILENT_MS, isEnough);
+      if (state.last_seq > feed.position && messages.length === 0) this.stop();
+    }
     if (feed.renewed && messages.length === 0) this.#isSuspect = true;
     const last = messages.at(-1);
     if (last !== undefined && !feed.renewed) this.#last = { seq: last.seq, time: last.time.getTime() };
+    for (const message of messages) if (message.subject === this.#subjects.loss) await this.#adopt(message);
     return messages.map((message) => this.#entryOf(message));
   }
 
@@ -217,7 +251,6 @@ export class NatsEngine implements LogEngine {
 
   /** By a stream in memory that holds the newest word of each node, for as long as words hold. */
   async announce(node: string, says: string | undefined, ttl: number): Promise<ReadonlyMap<string, string>> {
-    const { streams } = await this.#managed();
     const subjects = new Subjects(this.#stream, "freshet_nodes");
     const stream = `${this.#stream}_nodes`;
     const publish = (): Promise<unknown> =>
@@ -227,22 +260,23 @@ export class NatsEngine implements LogEngine {
       });
     await publish().catch(async (error) => {
       if (!(error instanceof Error) || error.name !== "JetStreamNotEnabled") throw error;
-      await streams.add({
-        name: stream,
-        subjects: [subjects.all],
-        storage: "memory",
-        discard: "old",
-        num_replicas: 1,
-        max_msgs: -1,
-        max_bytes: -1,
-        max_age: ttl * 1_000_000,
-        max_msgs_per_subject: 1,
-      });
+      const limits: StreamLimits = { max_msgs: -1, max_bytes: -1, max_age: ttl * 1_000_000, max_msgs_per_subject: 1 };
+      await this.#ask(({ streams }) =>
+        streams.add({
+          name: stream,
+          subjects: [subjects.all],
+          storage: "memory",
+          discard: "old",
+          num_replicas: 1,
+          ...limits,
+        })
+      );
       await publish();
     });
     const nodes = new Map<string, string>();
     for (let seq = 1;;) {
-      const message = await streams.getMessage(stream, { seq, next_by_subj: subjects.all });
+      const query = { seq, next_by_subj: subjects.all };
+      const message = await this.#ask(({ streams }) => streams.getMessage(stream, query));
       if (message === null) return nodes;
       const [name, words] = decoder.decode(message.data).split("\n") as [string, string];
       if (words !== "") nodes.set(name, words);
@@ -270,41 +304,63 @@ export class NatsEngine implements LogEngine {
   }
 
   /** Whether the stream no longer has, or has another message for, what this process has seen. */
-  async #lacksSeen(newest: number): Promise<boolean> {
-    const last = this.#last;
-    if (last === undefined) return false;
-    if (newest >= last.seq && !this.#isSuspect) return false;
-    let lacks = newest < last.seq;
-    if (!lacks) {
-      const { streams } = await this.#managed();
-      const message = await streams.getMessage(this.#stream, { seq: last.seq });
-      lacks = message !== null && message.time.getTime() !== last.time; // retention may have removed it
-    }
+  async #lacks(last: Seen | undefined, newest: number): Promise<boolean> {
+    const message = this.#isSuspect && last !== undefined
+      ? await this.#ask(({ streams }) => streams.getMessage(this.#stream, { seq: last.seq }))
+      : null;
     this.#isSuspect = false;
-    return lacks;
+    if (last === undefined) return false;
+    // One that is not there may have been removed by retention
+    return newest < last.seq || message !== null && message.time.getTime() !== last.time;
   }
 
-  /** What follows gets positions far above, so that none is given out twice, and all are told. */
-  async #beginSegment({ epoch, segments }: Description, after: number): Promise<Description> {
-    const offset = Math.max(Date.now() * 1_000, segments.at(-1)!.offset + (this.#last?.seq ?? 0) + 1) - after;
-    const description = { epoch, segments: [...segments.slice(-31), { after, offset }] };
-    const { streams } = await this.#managed();
-    await streams.update(this.#stream, { description: textOf(description) });
+  /**
+   * What follows gets positions far above, so that none is given out twice, and every reader is told: by an entry that says
+   * where, which only the first to notice can add.
+   */
+  async #beginSegment(after: number): Promise<void> {
+    const before = await this.#lossEntry();
     this.#last = undefined;
-    await this.tellLoss({ to: offset + after });
-    return description;
+    if (before !== null && await this.#adopt(before)) return;
+    const newest = this.#description!.segments.at(-1)!;
+    const segment = { after, offset: Math.max(Date.now() * 1_000, newest.offset + newest.after + 1) - after };
+    try {
+      await this.#client.publish(this.#subjects.loss, `[]\n[]\n\n${textOfSegment(segment)}`, {
+        msgID: crypto.randomUUID(),
+        timeout: ATTEMPT_MS,
+        expect: { lastSubjectSequence: before?.seq ?? 0 },
+      });
+    } catch (error) {
+      if (codeOf(error) !== WRONG_LAST_SEQUENCE) throw error;
+    }
+    await this.#adopt((await this.#lossEntry())!);
+  }
+
+  #lossEntry(): Promise<JetStreamMessage | null> {
+    return this.#ask(({ streams }) => streams.getMessage(this.#stream, { last_by_subj: this.#subjects.loss }));
+  }
+
+  /** Takes a segment over from the entry that begins it; whether it was not known yet. */
+  async #adopt({ data }: JetStreamMessage): Promise<boolean> {
+    const { epoch, segments } = this.#description!;
+    const [segment] = segmentsOf(decoder.decode(data).split("\n")[3]!) as [Segment];
+    if (segments.at(-1)!.offset >= segment.offset) return false;
+    const description = this.#description = { epoch, segments: [...segments.slice(-31), segment] };
+    // The entry may be removed one day. Whoever writes this writes the same
+    await this.#ask(({ streams }) => streams.update(this.#stream, { description: textOf(description) }));
+    return true;
   }
 
   /** Asks for the stream; makes it, or sets its limits, where it is not as it should be. */
   async #info(): Promise<StreamInfo> {
-    const { streams } = await this.#managed();
+    const ask = (): Promise<StreamInfo> => this.#ask(({ streams }) => streams.info(this.#stream));
     let info: StreamInfo;
     try {
-      info = await streams.info(this.#stream);
+      info = await ask();
     } catch (error) {
       if (!(error instanceof Error) || error.name !== "StreamNotFoundError") throw error;
       await this.#make();
-      info = await streams.info(this.#stream);
+      info = await ask();
     }
     const { max_msgs, max_age, max_bytes, max_msgs_per_subject } = info.config;
     const limits = this.#limits;
@@ -312,32 +368,34 @@ export class NatsEngine implements LogEngine {
       max_msgs !== limits.max_msgs || max_age !== limits.max_age || max_bytes !== limits.max_bytes ||
       max_msgs_per_subject !== limits.max_msgs_per_subject
     ) {
-      await streams.update(this.#stream, { ...limits });
+      await this.#ask(({ streams }) => streams.update(this.#stream, { ...limits }));
     }
     return info;
   }
 
   async #make(): Promise<void> {
-    const { streams } = await this.#managed();
     const description: Description = { epoch: newEpoch(), segments: [{ after: 0, offset: Date.now() * 1_000 }] };
+    const config: JetStreamConfig = {
+      name: this.#stream,
+      description: textOf(description),
+      subjects: [this.#subjects.all],
+      storage: this.#storage,
+      discard: "old",
+      num_replicas: this.#replicas,
+      ...this.#limits,
+    };
     try {
-      await streams.add({
-        name: this.#stream,
-        description: textOf(description),
-        subjects: [this.#subjects.all],
-        storage: this.#storage,
-        discard: "old",
-        num_replicas: this.#replicas,
-        ...this.#limits,
-      });
+      await this.#ask(({ streams }) => streams.add(config));
     } catch (error) {
       // Another process was faster: its description stands
-      if (await streams.info(this.#stream).then(() => false, () => true)) throw error;
+      if (await this.#ask(({ streams }) => streams.info(this.#stream)).then(() => false, () => true)) throw error;
     }
   }
 
-  #managed(): Promise<JetStreamManager> {
-    return this.#manager ??= this.#client.jetstreamManager(false);
+  /** Asks the server. A question that was lost with a connection is not answered for the client's own time-out, which is long. */
+  async #ask<T>(question: (manager: JetStreamManager) => Promise<T>): Promise<T> {
+    this.#manager ??= this.#client.jetstreamManager(false);
+    return await within(ATTEMPT_MS, question(await this.#manager), this.name);
   }
 
   #keepReader(feed: Feed): void {
@@ -374,16 +432,6 @@ export class NatsEngine implements LogEngine {
   }
 }
 
-function failureOf(error: unknown): AppendFailure {
-  const code = codeOf(error);
-  if (code !== undefined) return new AppendFailure(error, { retry: PASSING.includes(code), uncertain: false });
-  if (isUntaken(error)) return new AppendFailure(error, { retry: true, uncertain: false });
-  if (error instanceof Error && error.name === "InvalidArgumentError") {
-    return new AppendFailure(error, { retry: false, uncertain: false }); // too large
-  }
-  return new AppendFailure(error, { retry: true, uncertain: true });
-}
-
 /** Whether no server has the stream just now. */
 function isUntaken(error: unknown): boolean {
   return error instanceof Error && error.name === "JetStreamNotEnabled";
@@ -393,22 +441,4 @@ function isUntaken(error: unknown): boolean {
 function codeOf(error: unknown): number | undefined {
   const { code } = (error ?? {}) as { readonly code?: unknown };
   return typeof code === "number" ? code : undefined;
-}
-
-function textOf({ epoch, segments }: Description): string {
-  return `freshet 1 ${epoch} ${segments.map(({ after, offset }) => `${after}:${offset}`).join(",")}`;
-}
-
-function descriptionOf(text: string | undefined): Description {
-  const [, epoch, segments] = /^freshet 1 ([a-z]{8}) ([\d:,]+)$/.exec(text ?? "") ?? [];
-  if (epoch === undefined) {
-    throw new SseError("backend-failed", `Cannot use the stream as its description is not ours: got ${text}`);
-  }
-  return {
-    epoch,
-    segments: segments!.split(",").map((segment) => {
-      const [after, offset] = segment.split(":").map(Number);
-      return { after: after!, offset: offset! };
-    }),
-  };
 }

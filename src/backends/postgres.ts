@@ -76,7 +76,8 @@ export class PostgresReplayStore implements ReplayStore {
   /**
    * Makes a store. Nothing is sent before the first call.
    *
-   * @param client A client of `postgres`. The store never closes it.
+   * @param client A client of `postgres`, best made with `fetch_types: false`: when a connection breaks off while it fetches
+   * types, version 3.4 leaves a rejection that nobody handles. The store never closes it.
    * @param options The name, and how much to keep.
    * @throws {TypeError} If the client is none, or an option is unknown, as `maxEventsPerTopic` is here.
    * @throws {RangeError} If a number is out of bounds.

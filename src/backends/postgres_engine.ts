@@ -36,6 +36,9 @@ const PASSING = /^(?:57P0[123]|53300|25006|40001|40P01|08...)$/;
 /** Failures to connect: nothing was sent. */
 const UNSENT = /^(?:ECONNREFUSED|ENOENT|ENOTFOUND|EAI_AGAIN|CONNECT_TIMEOUT|CONNECTION_ENDED)$/;
 
+/** How often to look while notifications are not heard, in milliseconds. */
+const UNHEARD_MS = 50;
+
 const COLUMNS = "position, time, own_id, tells_loss, topics, body";
 
 /** A log in PostgreSQL's tables; `postgres_schema.ts` tells how it is kept. */
@@ -47,10 +50,14 @@ export class PostgresEngine implements LogEngine {
   readonly #pollInterval: number;
   readonly #listens: boolean;
   readonly #writer = crypto.randomUUID();
-  readonly #newEpoch = newEpoch();
   #migrated: Promise<unknown> | undefined;
   #among = AMONG.least;
-  #listening: Promise<{ unlisten(): Promise<void> }> | undefined;
+  #unlisten: (() => Promise<void>) | undefined;
+  /** How often it has begun to listen. */
+  #listened = 0;
+  /** Whether notifications are heard just now. */
+  #hears = false;
+  #isStopped = false;
   /** What `next` waits for, while it waits. */
   #wake: (() => void) | undefined;
   #heard = false;
@@ -67,10 +74,14 @@ export class PostgresEngine implements LogEngine {
     this.#pollInterval = pollInterval;
   }
 
+  isPassing(error: unknown): boolean {
+    return !isAnswer(error) || PASSING.test(codeOf(error));
+  }
+
   async state(): Promise<LogState> {
     const [row] = await this.#query(
       "SELECT epoch, newest, oldest, lost, holes::text FROM freshet_state($1, $2)",
-      [this.#log, this.#newEpoch],
+      [this.#log, newEpoch()],
     );
     const { epoch, newest, oldest, lost, holes } = row as Record<string, string>;
     const ends = holes!.slice(1, -1).split(",").map(Number);
@@ -91,7 +102,7 @@ export class PostgresEngine implements LogEngine {
           "$9::text::text[], $10::text::text[], $11::text::text[])",
         [
           this.#log,
-          this.#newEpoch,
+          newEpoch(),
           this.#writer,
           String(sequence),
           ...this.#limits,
@@ -102,12 +113,8 @@ export class PostgresEngine implements LogEngine {
         ],
       );
     } catch (error) {
-      const code = String((error as { code?: unknown } | null)?.code);
-      const answered = /^[0-9A-Z]{5}$/.test(code);
-      throw new AppendFailure(error, {
-        retry: !answered || PASSING.test(code),
-        uncertain: !answered && !UNSENT.test(code),
-      });
+      const uncertain = !isAnswer(error) && !UNSENT.test(codeOf(error));
+      throw new AppendFailure(error, { retry: this.isPassing(error), uncertain });
     }
     const { epoch, first, doubles } = rows[0] as Record<string, string>;
     const double = new Set(doubles === "{}" ? [] : doubles!.slice(1, -1).split(",").map(Number));
@@ -169,28 +176,25 @@ export class PostgresEngine implements LogEngine {
   }
 
   async tellLoss({ to }: { readonly to: number }): Promise<void> {
-    await this.#query("SELECT freshet_tell_loss($1, $2, $3)", [this.#log, this.#newEpoch, String(to)]);
+    await this.#query("SELECT freshet_tell_loss($1, $2, $3)", [this.#log, newEpoch(), String(to)]);
   }
 
   async next(after: number): Promise<readonly LogEntry[]> {
-    if (this.#listens) {
-      // It listens again by itself when its connection was lost, and looks for what it has not heard of meanwhile
-      this.#listening ??= this.#client.listen(`freshet:${this.#log}`, () => this.#hear(), () => this.#hear());
-      await this.#listening;
-    }
+    if (this.#listens) this.#listen();
     for (const until = performance.now() + NEXT_MS;;) {
       this.#heard = false;
       const { entries } = await this.page(after, undefined);
       const left = until - performance.now();
-      if (entries.length > 0 || left <= 0) return entries;
-      if (!this.#heard) await this.#wait(Math.min(left, this.#pollInterval));
+      if (entries.length > 0 || left <= 0 || this.#isStopped) return entries;
+      if (!this.#heard) await this.#wait(Math.min(left, this.#hears ? this.#pollInterval : UNHEARD_MS));
     }
   }
 
   stop(): void {
-    const listening = this.#listening;
-    this.#listening = undefined;
-    listening?.then(({ unlisten }) => unlisten()).catch(() => {}); // a connection that is lost listens to nothing
+    this.#isStopped = true;
+    this.#hears = false;
+    this.#unlisten?.().catch(() => {}); // a connection that is lost listens to nothing
+    this.#unlisten = undefined;
     this.#hear();
   }
 
@@ -199,13 +203,27 @@ export class PostgresEngine implements LogEngine {
       `WITH l AS (SELECT (freshet_state($1, $2)).id), gone AS (DELETE FROM freshet_nodes WHERE till < now() OR node = $3 AND $4::text IS NULL)
        INSERT INTO freshet_nodes SELECT l.id, $3, $4, now() + $5::integer * interval '1 ms' FROM l WHERE $4::text IS NOT NULL
        ON CONFLICT (log, node) DO UPDATE SET says = excluded.says, till = excluded.till`,
-      [this.#log, this.#newEpoch, node, says ?? null, String(Math.ceil(ttl))],
+      [this.#log, newEpoch(), node, says ?? null, String(Math.ceil(ttl))],
     );
     const rows = await this.#query(
       "SELECT node, says FROM freshet_nodes WHERE till >= now() AND log = (SELECT id FROM freshet_logs WHERE name = $1)",
       [this.#log],
     );
     return new Map(rows.map(({ node, says }) => [node as string, says as string]));
+  }
+
+  /** Never rejects: what is not heard is looked for. */
+  #listen(): void {
+    this.#isStopped = false;
+    if (this.#hears || this.#unlisten !== undefined) return;
+    // A client that could not listen again after it was cut off keeps that failure for the channel's name, for ever. The
+    // server looks at the first 63 bytes, so that what follows them makes the name another for the client alone
+    const channel = channelOf(this.#log) + (this.#listened++ === 0 ? "" : `:${this.#listened}`);
+    this.#unlisten = () => Promise.resolve();
+    this.#client.listen(channel, () => this.#hear(), () => {
+      this.#hears = true;
+      this.#hear();
+    }).then(({ unlisten }) => this.#unlisten = unlisten, () => this.#unlisten = undefined);
   }
 
   #hear(): void {
@@ -241,6 +259,20 @@ export class PostgresEngine implements LogEngine {
 const UPPER = "SELECT (SELECT position FROM freshet_events WHERE log = l.id AND position > $2 ORDER BY position " +
   "OFFSET $3::integer LIMIT 1) AS upper";
 const MATCHING = "AND (p.upper IS NULL OR position <= p.upper) AND (keys && $4::text::text[] OR tells_loss)";
+
+/** Whether the server has answered, and so done nothing. */
+function isAnswer(error: unknown): boolean {
+  return /^[0-9A-Z]{5}$/.test(codeOf(error));
+}
+
+function codeOf(error: unknown): string {
+  return String((error as { readonly code?: unknown } | null)?.code);
+}
+
+/** What notifications of a log come by: 63 bytes, as long as a name may be. */
+function channelOf(log: string): string {
+  return `freshet:${log}:`.padEnd(63, "-");
+}
 
 /** An array as PostgreSQL reads it from text. */
 function arrayOf(items: readonly string[]): string {

@@ -144,7 +144,7 @@ BEGIN
       l.oldest := cut + 1;
     END IF;
     UPDATE freshet_logs f SET newest = l.newest, oldest = l.oldest, time = ms, bytes = l.bytes WHERE f.id = l.id;
-    PERFORM pg_notify('freshet:' || log_name, l.newest::text);
+    PERFORM pg_notify(rpad('freshet:' || log_name || ':', 63, '-'), l.newest::text);
   END IF;
   INSERT INTO freshet_writers VALUES (l.id, batch_writer, batch_number, first, doubles, now())
     ON CONFLICT (log, writer) DO UPDATE SET batch = excluded.batch, first = excluded.first, doubles = excluded.doubles,
@@ -163,7 +163,7 @@ BEGIN
   INSERT INTO freshet_events (log, position, time, upto, tells_loss, keys, topics, body)
     VALUES (l.id, l.newest + 1, l.time, l.bytes, true, '{}', '[]', '[]');
   UPDATE freshet_logs SET newest = l.newest + 1, lost = l.newest + 1 WHERE id = l.id;
-  PERFORM pg_notify('freshet:' || log_name, (l.newest + 1)::text);
+  PERFORM pg_notify(rpad('freshet:' || log_name || ':', 63, '-'), (l.newest + 1)::text);
 END $$;
 `,
 ];

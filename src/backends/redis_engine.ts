@@ -23,7 +23,6 @@ export class RedisEngine implements LogEngine {
   readonly #limits: readonly string[];
   readonly #prefix: string;
   readonly #writer = `writer:${crypto.randomUUID()}`;
-  readonly #newEpoch = newEpoch();
   /** One connection for `next`, as that blocks. */
   #reader: RedisConnection | undefined;
 
@@ -34,8 +33,12 @@ export class RedisEngine implements LogEngine {
     this.#limits = [maxEvents, maxAge, maxBytes].map((limit) => limit === Infinity ? "" : String(Math.floor(limit)));
   }
 
+  isPassing(error: unknown): boolean {
+    return !isAnswer(error) || PASSING.test((error as Error).message);
+  }
+
   async state(): Promise<LogState> {
-    const [epoch, newest, oldest, holes, lost] = await this.#run(STATE, [this.#newEpoch]) as string[];
+    const [epoch, newest, oldest, holes, lost] = await this.#run(STATE, [newEpoch()]) as string[];
     return {
       epoch: epoch!,
       newest: Number(newest),
@@ -50,14 +53,13 @@ export class RedisEngine implements LogEngine {
     if (!this.#connection.isReady) {
       throw new AppendFailure("the client is not connected", { retry: true, uncertain: false });
     }
-    const args = [this.#newEpoch, String(sequence), ...this.#limits];
+    const args = [newEpoch(), String(sequence), ...this.#limits];
     for (const event of batch) args.push(event.id ?? "", JSON.stringify(event.topics), bodyOf(event));
     let reply: unknown;
     try {
       reply = await this.#run(APPEND, args, this.#key(this.#writer));
     } catch (error) {
-      if (!isAnswer(error)) throw new AppendFailure(error, { retry: true, uncertain: true });
-      throw new AppendFailure(error, { retry: PASSING.test((error as Error).message), uncertain: false });
+      throw new AppendFailure(error, { retry: this.isPassing(error), uncertain: !isAnswer(error) });
     }
     const [epoch, first, doubles] = reply as [string, string, string];
     const double = new Set(doubles === "" ? [] : doubles.split(" ").map(Number));
@@ -88,7 +90,7 @@ export class RedisEngine implements LogEngine {
   }
 
   async tellLoss({ to }: { readonly to: number }): Promise<void> {
-    await this.#run(LOST, [this.#newEpoch, String(to)]);
+    await this.#run(LOST, [newEpoch(), String(to)]);
   }
 
   async next(after: number): Promise<readonly LogEntry[]> {

@@ -33,6 +33,7 @@ import { matchesAny, matchesTopic } from "../broker/topic.ts";
 import { SseError } from "../errors.ts";
 import { type CheckedOptions, checkOptions, type SqliteReplayStoreOptions } from "./sqlite_options.ts";
 import { bodyOf, eventOf, type Stored } from "./event_body.ts";
+import { announceIn } from "./sqlite_nodes.ts";
 import { openSchema, sizeOf } from "./sqlite_schema.ts";
 
 export type { SqliteReplayStoreOptions } from "./sqlite_options.ts";
@@ -227,6 +228,18 @@ export class SqliteReplayStore implements ReplayStore {
       }
       return newest;
     });
+  }
+
+  /** What the processes that have the file open say; see {@linkcode ReplayStore.announce}. */
+  async announce(node: string, says: string | undefined, ttl: number): Promise<ReadonlyMap<string, string>> {
+    for (const since = performance.now();;) {
+      try {
+        return await this.#run("announce", () => announceIn(this.#db, node, says, ttl));
+      } catch (error) {
+        if (!isBusy((error as Error).cause) || performance.now() - since > BUSY.max) throw error;
+      }
+      await new Promise((resolve) => setTimeout(resolve, BUSY.step));
+    }
   }
 
   /** Ends every tail, lets appends that wait fail, and closes the file if it was opened here. */

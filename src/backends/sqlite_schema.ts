@@ -18,6 +18,7 @@ const MIGRATIONS: readonly string[] = [
    CREATE INDEX events_start ON events (start);
    CREATE TABLE removed (topic TEXT PRIMARY KEY, position INTEGER NOT NULL) WITHOUT ROWID;
    CREATE TABLE store (epoch TEXT NOT NULL);`,
+  `CREATE TABLE nodes (node TEXT PRIMARY KEY, says TEXT NOT NULL, till INTEGER NOT NULL) WITHOUT ROWID;`,
 ];
 
 /** What an event takes beside its strings, in bytes. */

@@ -11,12 +11,18 @@ import { Heartbeat } from "./heartbeat.ts";
 import { MemoryReplayStore } from "./memory_replay_store.ts";
 import { Pauses } from "./pauses.ts";
 import { checkPublication } from "./publication.ts";
+import { Presence } from "./presence.ts";
 import { Publisher } from "./publisher.ts";
 import type { ReplayStore, SeekTarget, StoredEvent, Tail } from "./replay_store.ts";
 import { checkSubscribeOptions } from "./subscribe_options.ts";
 import type { CloseReason, SubscribeOptions, Subscriber } from "./subscriber.ts";
-import { checkPattern, checkTopic } from "./topic.ts";
+import { checkPattern } from "./topic.ts";
 import { Window } from "./window.ts";
+
+/** Publishes a message to the other nodes, and this one: to a topic that begins with `$`, which `publish` refuses. */
+export let tellNodes: (broker: Broker, topic: `$${string}`, data: string) => Promise<string>;
+/** Whether a broker's store is shared with other nodes. */
+export let isShared: (broker: Broker) => boolean;
 
 /** How long to wait before asking a store again that would not begin: doubled each time, up to the last. */
 const RETRY_MS = { first: 100, last: 5_000 };
@@ -46,6 +52,11 @@ const RETRY_MS = { first: 100, last: 5_000 };
  * ```
  */
 export class Broker implements AsyncDisposable {
+  static {
+    tellNodes = (broker, topic, data) => broker.#publisher.publish({ topics: [topic], data });
+    isShared = (broker) => broker.#presence.isShared;
+  }
+
   readonly #options: BrokerOptions;
   readonly #store: ReplayStore;
   readonly #ownsStore: boolean;
@@ -61,6 +72,9 @@ export class Broker implements AsyncDisposable {
   readonly #begun = Promise.withResolvers<void>();
   readonly #pauses = new Pauses();
   readonly #cursorHost: CursorHost;
+  readonly #presence: Presence;
+  /** How many subscribers are not the application's, but the nodes' among themselves. */
+  #between = 0;
 
   /** Known once the tail runs. */
   #window: Window | undefined;
@@ -107,6 +121,8 @@ export class Broker implements AsyncDisposable {
       const now = Date.now();
       for (const cursor of cursors) cursor.beat(now, this.#writeTimeout, beats);
     });
+    const { groups } = this.#fanOut;
+    this.#presence = new Presence(this.#store, { groups, onError: (error) => this.#report(error) });
     void this.#follow();
   }
 
@@ -154,6 +170,7 @@ export class Broker implements AsyncDisposable {
     const group = this.#fanOut.groups.join(names);
     const cursor = new Cursor(this.#cursorHost, group, options);
     this.#cursors.add(cursor);
+    if (isBetweenNodes(group)) this.#between++;
     this.#heartbeat.add(cursor);
     this.#call(() => this.#options.onSubscribe?.(cursor));
     if (options.signal?.aborted) void cursor.close("left");
@@ -162,20 +179,17 @@ export class Broker implements AsyncDisposable {
   }
 
   /**
-   * Counts the subscribers that an event of this topic would reach, over all
-   * processes that share the store if it can tell, else in this one.
+   * Counts subscribers, over all processes that share the store if it can tell,
+   * else in this one. Others are counted as they were a second or two ago; one
+   * that died is forgotten within five seconds.
    *
-   * @param topic A topic, not a pattern.
-   * @throws {TypeError} (as a rejection) If it is not a topic.
+   * @param topic A topic, for the subscribers that an event of it would reach; or a pattern, for those that subscribe to
+   * nothing outside it.
+   * @throws {TypeError} (as a rejection) If it is neither.
    */
   // deno-lint-ignore require-await
   async count(topic: string): Promise<number> {
-    checkTopic(topic);
-    const groups = new Set<Group>();
-    this.#fanOut.groups.match(topic, (group) => groups.add(group));
-    let count = 0;
-    for (const { subscribers } of groups) count += subscribers;
-    return count;
+    return this.#presence.count(topic);
   }
 
   /**
@@ -184,7 +198,7 @@ export class Broker implements AsyncDisposable {
    * @param options `topics: true` adds those of each topic and pattern that is subscribed to now.
    */
   stats(options: { readonly topics?: boolean | undefined } = {}): BrokerStats {
-    const stats = { subscribers: this.#cursors.size, ...this.#counters };
+    const stats = { subscribers: this.#cursors.size - this.#between, nodes: this.#presence.nodes, ...this.#counters };
     if (options.topics !== true) return stats;
     const topics = new Map<string, TopicStats>();
     for (const { topics: names, subscribers, published } of this.#fanOut.groups) {
@@ -223,6 +237,7 @@ export class Broker implements AsyncDisposable {
     this.#fanOut.flushAll();
     await Promise.all(Array.from(this.#cursors, (cursor) => cursor.close(reason)));
     this.#catchUp.close();
+    await this.#presence.close();
     await this.#tail?.close();
     if (this.#ownsStore) await this.#store.close();
   }
@@ -326,6 +341,7 @@ export class Broker implements AsyncDisposable {
       adopt: (schedule) => this.#fanOut.adopt(schedule),
       remove: (cursor, reason) => {
         this.#cursors.delete(cursor);
+        if (isBetweenNodes(cursor.group)) this.#between--;
         this.#fanOut.groups.leave(cursor);
         this.#heartbeat.delete(cursor);
         this.#catchUp.delete(cursor);
@@ -353,6 +369,11 @@ export class Broker implements AsyncDisposable {
       this.#counters.errors++; // there is nobody left to tell
     }
   }
+}
+
+/** Whether only messages between nodes reach it. */
+function isBetweenNodes({ topics }: Group): boolean {
+  return topics.every((topic) => topic.startsWith("$"));
 }
 
 /** Whether it begins where the log is when it subscribes. */

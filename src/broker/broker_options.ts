@@ -77,8 +77,10 @@ export interface BrokerOptions {
 
 /** Numbers since a broker began. */
 export interface BrokerStats {
-  /** Subscribers now. */
+  /** Subscribers now, in this process; `count` tells of all. */
   readonly subscribers: number;
+  /** Processes that share the store, this one too; 1 if it cannot be shared. */
+  readonly nodes: number;
   /** Events that were published here and that the store has. */
   readonly published: number;
   /** Events handed to subscribers, one for each subscriber. */

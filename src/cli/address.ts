@@ -32,3 +32,10 @@ export async function nativeServe(): Promise<(handler: ServeHandler, options: Se
   if ("Bun" in globalThis) return (await import("../adapters/bun.ts")).serve;
   return (await import("../adapters/node.ts")).serve;
 }
+
+/** The adapter that lets several processes share a port: on Bun by the port itself, else by `node:cluster`. */
+export async function sharingServe(): ReturnType<typeof nativeServe> {
+  if (!("Bun" in globalThis)) return (await import("../adapters/node.ts")).serve;
+  const { serve } = await import("../adapters/bun.ts");
+  return (handler, options) => serve(handler, { ...options, reusePort: true });
+}

@@ -2,14 +2,14 @@ import { readFileSync } from "node:fs";
 import { hostname } from "node:os";
 import process from "node:process";
 import { Broker } from "../broker/broker.ts";
-import { MemoryReplayStore } from "../broker/memory_replay_store.ts";
-import type { ReplayStore } from "../broker/replay_store.ts";
 import { createHub, type Hub, type RequestLog, type TokenOptions } from "../hub/hub.ts";
 import { localOnly } from "../hub/local_only.ts";
 import type { Server } from "../server/serve_options.ts";
-import { type Address, addressOf, isLocal, nativeServe } from "./address.ts";
+import { type Address, addressOf, isLocal, nativeServe, sharingServe } from "./address.ts";
 import { helpOf, type Options, type OptionSpecs, readOptions, UsageError } from "./options.ts";
 import { untilStopped } from "./signals.ts";
+import { isShared, openStore, type StoreLimits, STORES } from "./store.ts";
+import { freePort, leaveWorkers, reportListening, runWorkers, workerNumber } from "./workers.ts";
 
 const specs: OptionSpecs = {
   dev: { help: "Without tokens, for programs and pages of this machine only" },
@@ -32,7 +32,9 @@ const specs: OptionSpecs = {
   cookie: { value: "NAME", help: "A cookie that may hold the token, for pages of --allow-origin" },
   "token-query": { value: "NAME", help: "A query parameter that may hold the token; kept out of the log" },
   anonymous: { value: "PATTERN", multiple: true, help: "What anybody may subscribe to" },
-  store: { value: "memory|sqlite:FILE", help: "Where events are kept (memory); a file outlives restarts" },
+  store: { value: STORES, help: "Where events are kept (memory); processes may share all others" },
+  "store-name": { value: "NAME", help: "What separates this log from others in one database (freshet)" },
+  workers: { value: "N", help: "Processes that share the port and the store" },
   "retain-events": { value: "N", help: "How many events are kept" },
   "retain-age": { value: "SECONDS", help: "How long events are kept" },
   "allow-origin": { value: "ORIGIN", multiple: true, help: "Pages of which origins may read; * for all" },
@@ -87,12 +89,28 @@ export async function serveCommand(args: readonly string[]): Promise<number> {
   if (!isDev && tokens === undefined && control === undefined) {
     process.stderr.write("freshet: nobody can publish: give --bind-control, or --secret-file or --jwks for tokens\n");
   }
-  const store = await storeOf(options);
-  const broker = new Broker({
-    store,
-    heartbeat: (options.number("heartbeat") ?? 15) * 1_000,
-    onError: (error) => void process.stderr.write(`freshet: ${error instanceof Error ? error.message : error}\n`),
-  });
+  const where = options.text("store") ?? "memory";
+  const workers = options.number("workers", 1);
+  if (workers !== undefined && workerNumber() === undefined) {
+    if (!Number.isInteger(workers)) throw new UsageError(`--workers must be a whole number: got ${workers}`);
+    if (!isShared(where)) {
+      throw new UsageError(
+        `--workers needs a --store that processes can share, as each has a memory of its own: got ${where}`,
+      );
+    }
+    const ports: Record<string, string> = {};
+    if (address.port === 0) ports["FRESHET_WORKER_PORT"] = String(await freePort(address.hostname));
+    if (control?.port === 0) ports["FRESHET_WORKER_CONTROL_PORT"] = String(await freePort(control.hostname));
+    return await runWorkers(workers, ports, (urls) => {
+      process.stdout.write(
+        isDev ? greeting(urls[0]!) : `Freshet listens on ${urls.join(" and ")}, ${workers} workers\n`,
+      );
+    });
+  }
+  const onError = (error: unknown): void =>
+    void process.stderr.write(`freshet: ${error instanceof Error ? error.message : error}\n`);
+  const { store, close: closeStore } = await openStore(where, limitsOf(options), onError);
+  const broker = new Broker({ store, heartbeat: (options.number("heartbeat") ?? 15) * 1_000, onError });
   const hub = createHub({
     broker,
     ...(tokens && { tokens }),
@@ -103,19 +121,19 @@ export async function serveCommand(args: readonly string[]): Promise<number> {
     maxConnectionsPerAddress: options.number("max-connections-per-ip", 1),
     prefixMatch: options.has("prefix-match"),
     admin: options.has("no-admin") ? false : adminOf(options),
-    node: `freshet-${hostname()}`,
+    node: [`freshet-${hostname()}`, workerNumber()].filter((part) => part !== undefined).join("-"),
     onRequest: logger(options.text("log") ?? "off"),
   });
   const servers = await listen(hub, isDev, options, address, control);
-  const [server] = servers;
-  process.stdout.write(
-    isDev ? greeting(server!.url) : `Freshet listens on ${servers.map(({ url }) => url).join(" and ")}\n`,
-  );
+  const urls = servers.map(({ url }) => url);
+  if (workerNumber() !== undefined) reportListening(urls);
+  else process.stdout.write(isDev ? greeting(urls[0]!) : `Freshet listens on ${urls.join(" and ")}\n`);
   await untilStopped();
   await Promise.all(servers.map((server) => server.close()));
   await hub.close();
   await broker.close();
-  await store.close();
+  await closeStore();
+  leaveWorkers();
   return 0;
 }
 
@@ -126,7 +144,12 @@ async function listen(
   address: Address,
   control: Address | undefined,
 ): Promise<Server[]> {
-  const serve = await nativeServe();
+  const isWorker = workerNumber() !== undefined;
+  const serve = isWorker ? await sharingServe() : await nativeServe();
+  if (isWorker) {
+    address = { ...address, port: Number(process.env["FRESHET_WORKER_PORT"] ?? address.port) };
+    control = control && { ...control, port: Number(process.env["FRESHET_WORKER_CONTROL_PORT"] ?? control.port) };
+  }
   const [cert, key] = [options.file("tls-cert"), options.file("tls-key")];
   if ((cert === undefined) !== (key === undefined)) throw new UsageError("--tls-cert and --tls-key go together");
   const tls = cert !== undefined && key !== undefined ? { tls: { cert, key } } : {};
@@ -164,20 +187,14 @@ function jwksOf(jwks: string): NonNullable<TokenOptions["jwks"]> {
   }
 }
 
-async function storeOf(options: Options): Promise<ReplayStore> {
-  const [maxEvents, maxAge] = [options.number("retain-events", 1), options.number("retain-age", 0.001)];
-  const limits = { maxEvents, maxAge: maxAge === undefined ? undefined : maxAge * 1_000 };
-  const store = options.text("store") ?? "memory";
-  if (store === "memory") return new MemoryReplayStore(limits);
-  const [, file] = /^sqlite:(.+)$/.exec(store) ?? [];
-  if (file === undefined) throw new UsageError(`--store must be memory or sqlite:FILE: got ${store}`);
-  // Only who asks for it needs node:sqlite
-  const { SqliteReplayStore } = await import("../backends/sqlite.ts");
-  try {
-    return new SqliteReplayStore(file, limits);
-  } catch (error) {
-    throw new Error(`Cannot open ${file}: ${(error as Error).message}`, { cause: error });
-  }
+/** How much the store keeps. */
+function limitsOf(options: Options): StoreLimits {
+  const maxAge = options.number("retain-age", 0.001);
+  return {
+    name: options.text("store-name"),
+    maxEvents: options.number("retain-events", 1),
+    maxAge: maxAge === undefined ? undefined : maxAge * 1_000,
+  };
 }
 
 function corsOf(options: Options): { origins: "*" | readonly string[]; credentials: boolean } {

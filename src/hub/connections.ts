@@ -16,6 +16,9 @@ export interface Connection {
   readonly expires: number | undefined;
 }
 
+/** Which connections to end. */
+export type WhichConnections = { readonly id: string } | { readonly user: string };
+
 /** How often tokens are looked at that have an end, in milliseconds. */
 const EXPIRY_MS = 1_000;
 
@@ -76,7 +79,7 @@ export class Connections {
    *
    * @returns How many.
    */
-  end(which: { readonly id: string } | { readonly user: string }): number {
+  end(which: WhichConnections): number {
     const ended = Array.from(this.#open.values()).filter((connection) =>
       "id" in which ? connection.id === which.id : connection.user === which.user
     );

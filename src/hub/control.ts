@@ -2,7 +2,7 @@ import type { Broker } from "../broker/broker.ts";
 import { checkPublication } from "../broker/publication.ts";
 import { problem } from "../server/problem.ts";
 import { channelTopic, userTopic } from "./channel.ts";
-import type { Connections } from "./connections.ts";
+import type { ConnectionEnds } from "./connection_ends.ts";
 import { publicationsOf } from "./emit.ts";
 import { orProblem, readForm } from "./publish.ts";
 import type { Tokens } from "./tokens.ts";
@@ -45,8 +45,11 @@ export function makeToken(tokens: Tokens | undefined, request: Request, maxBodyB
   });
 }
 
-/** Answers `DELETE /connections/<id>` and `DELETE /connections?user=…`: ends streams now. */
-export function endConnections(connections: Connections, request: Request): Response {
+/**
+ * Answers `DELETE /connections/<id>` and `DELETE /connections?user=…`: ends streams now, on every node. It says how many
+ * this node had; whether another has the one that is named, it does not know.
+ */
+export async function endConnections(ends: ConnectionEnds, request: Request): Promise<Response> {
   const { pathname, searchParams } = new URL(request.url);
   const id = pathname.slice("/connections".length).replace(/^\//, "");
   const user = searchParams.get("user");
@@ -56,8 +59,10 @@ export function endConnections(connections: Connections, request: Request): Resp
       "Name a connection, as in DELETE /connections/<id>, or a user, as in DELETE /connections?user=ann",
     );
   }
-  const ended = connections.end(user === null ? { id } : { user });
-  if (ended === 0 && user === null) return problem(404, `There is no connection ${JSON.stringify(id)}`);
+  const ended = await ends.end(user === null ? { id } : { user });
+  if (ended === 0 && user === null && !ends.reachesOthers) {
+    return problem(404, `There is no connection ${JSON.stringify(id)}`);
+  }
   return Response.json({ ended });
 }
 

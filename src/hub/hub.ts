@@ -26,6 +26,7 @@ import { type Access, accessOf, adminRefusalOf, refusalOf } from "./access.ts";
 import { adminPage } from "./admin_page.ts";
 import { adminEvents } from "./admin_events.ts";
 import { ClientAddresses } from "./client_address.ts";
+import { ConnectionEnds } from "./connection_ends.ts";
 import { Connections } from "./connections.ts";
 import { emit, endConnections, makeToken } from "./control.ts";
 import type { HubOptions } from "./hub_options.ts";
@@ -92,6 +93,7 @@ export function createHub(options: HubOptions = {}): Hub {
   const password = options.admin === false ? undefined : options.admin?.password;
   const addresses = new ClientAddresses(options.trustedProxies);
   const connections = new Connections();
+  const ends = new ConnectionEnds(broker, connections);
   const sampler = new Sampler(() => broker.stats());
   const began = Date.now();
   let resumed = 0;
@@ -203,7 +205,7 @@ export function createHub(options: HubOptions = {}): Hub {
       return request.method === "POST" ? makeToken(tokens, request, maxBodyBytes) : wrongMethod(request, "POST");
     }
     if (first === "connections") {
-      return request.method === "DELETE" ? endConnections(connections, request) : wrongMethod(request, "DELETE");
+      return request.method === "DELETE" ? endConnections(ends, request) : wrongMethod(request, "DELETE");
     }
     if (request.method !== "GET" && request.method !== "HEAD") return wrongMethod(request, "GET, HEAD");
     if (pathname === "/status") return Response.json(status(numbers), { headers: NO_STORE });
@@ -266,6 +268,7 @@ export function createHub(options: HubOptions = {}): Hub {
     },
     async close() {
       sampler.close();
+      ends.close();
       for (const { subscriber } of connections) void subscriber.close("drain");
       if (options.broker === undefined) await broker.close();
     },

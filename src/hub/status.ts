@@ -88,7 +88,7 @@ export function overview(numbers: Numbers, maxConnections: number): unknown {
 
 /** `GET /metrics`, in Prometheus' text format 0.0.4. */
 export function metrics({ node, began, broker, connections, sampler, resumed }: Numbers): string {
-  const { subscribers, published, delivered, dropped, bytes, gaps, errors } = broker.stats();
+  const { subscribers, nodes, published, delivered, dropped, bytes, gaps, errors } = broker.stats();
   let queued = 0;
   for (const { subscriber } of connections) queued += subscriber.stats().bufferedBytes;
   const lines: string[] = [];
@@ -101,6 +101,7 @@ export function metrics({ node, began, broker, connections, sampler, resumed }: 
     `freshet_info{node="${node.replaceAll(/["\\\n]/g, "_")}"} 1`,
   );
   add("start_time_seconds", "gauge", "When it began, in seconds since 1970.", began / 1_000);
+  add("nodes", "gauge", "Processes that share the store, this one too.", nodes);
   add("connections", "gauge", "Open streams.", connections.count);
   add("subscribers", "gauge", "Subscribers of the broker.", subscribers);
   add("published_total", "counter", "Events published here.", published);

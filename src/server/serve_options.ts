@@ -33,6 +33,15 @@ export interface ServeOptions {
    */
   readonly backlog?: number | undefined;
   /**
+   * Lets other processes listen on the same port: the system spreads
+   * connections over them. On Bun and Node, where the system can; with
+   * `Deno.serve` if Deno was started with `--unstable-net`. Elsewhere use the
+   * Node adapter under `node:cluster`.
+   *
+   * @default {false}
+   */
+  readonly reusePort?: boolean | undefined;
+  /**
    * How long `close` waits for responses that are under way, in milliseconds,
    * before it cuts them. Event streams of a broker are ended first.
    *

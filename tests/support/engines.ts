@@ -1,6 +1,6 @@
 /** Database engines for tests: each is started on a free port, with its data in a folder of its own. */
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
-import { chownSync, existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { chownSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { connect, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -15,14 +15,18 @@ export interface Engine {
   kill(): Promise<void>;
   /** Starts it again on the same data and port. */
   restart(): Promise<void>;
+  /** Keeps a copy of its data. */
+  save(): Promise<void>;
+  /** Puts the copy in the place of its data: what it acknowledged since is lost. */
+  lose(): Promise<void>;
   /** Stops it from running, or lets it go on: to its clients it is silent. */
-  pause(): void;
+  pause(): Promise<void>;
   resume(): void;
   stop(): Promise<void>;
 }
 
 /** What starts an engine. */
-interface EngineSpec {
+export interface EngineSpec {
   readonly name: string;
   /** The program, if it is on this machine. */
   readonly program: string | undefined;
@@ -55,7 +59,10 @@ export const redisServer: EngineSpec = {
   name: "redis-server",
   program: which("redis-server"),
   command: (folder, port) => ({
-    args: ["--port", String(port), "--bind", "127.0.0.1", "--dir", folder, "--save", "", "--appendonly", "yes"],
+    args: [
+      ...["--port", String(port), "--bind", "127.0.0.1", "--dir", folder],
+      ...["--save", "", "--appendonly", "yes", "--appendfsync", "always"],
+    ],
   }),
   url: (port) => `redis://127.0.0.1:${port}`,
 };
@@ -108,30 +115,49 @@ export const postgresServer: EngineSpec = {
 /** Starts an engine, and waits until it takes connections. */
 export async function startEngine(spec: EngineSpec): Promise<Engine> {
   const folder = mkdtempSync(join(tmpdir(), "freshet-engine-"));
-  folders.add(folder);
+  const copy = `${folder}-copy`;
+  folders.add(folder).add(copy);
   spec.prepare?.(folder);
   const port = await freePort();
   let child = await start(spec, folder, port);
-  const end = async (signal: NodeJS.Signals): Promise<void> => {
+  const signal = (name: NodeJS.Signals): void => {
+    for (const pid of [child.pid!, ...childrenOf(child.pid!)]) process.kill(pid, name);
+  };
+  const end = async (how: () => void): Promise<void> => {
     if (!running.has(child)) return;
     const ended = new Promise((resolve) => child.once("exit", resolve));
-    process.kill(child.pid!, signal);
-    if (signal !== "SIGKILL") process.kill(child.pid!, "SIGCONT");
+    how();
     await ended;
   };
   return {
     port,
     url: spec.url(port),
-    kill: () => end("SIGKILL"),
+    kill: () => end(() => signal("SIGKILL")),
     async restart() {
       child = await start(spec, folder, port);
     },
-    pause: () => void process.kill(child.pid!, "SIGSTOP"),
-    resume: () => void process.kill(child.pid!, "SIGCONT"),
+    async save() {
+      await end(() => signal("SIGKILL"));
+      spawnSync("cp", ["-a", folder, copy]);
+      child = await start(spec, folder, port);
+    },
+    async lose() {
+      await end(() => signal("SIGKILL"));
+      rmSync(folder, { recursive: true });
+      spawnSync("cp", ["-a", copy, folder]);
+      child = await start(spec, folder, port);
+    },
+    async pause() {
+      signal("SIGSTOP");
+      while (!isStopped(child.pid!)) await new Promise((resolve) => setTimeout(resolve, 1));
+    },
+    resume: () => signal("SIGCONT"),
     async stop() {
-      await end("SIGINT"); // to PostgreSQL: do not wait for clients
-      rmSync(folder, { recursive: true, force: true });
-      folders.delete(folder);
+      await end(() => signal("SIGKILL"));
+      for (const made of [folder, copy]) {
+        rmSync(made, { recursive: true, force: true });
+        folders.delete(made);
+      }
     },
   };
 }
@@ -159,6 +185,21 @@ function accepts(port: number): Promise<boolean> {
       resolve(true);
     });
     socket.once("error", () => resolve(false));
+  });
+}
+
+function isStopped(pid: number): boolean {
+  return /^\d+ \(.*\) [Tt] /.test(readFileSync(`/proc/${pid}/stat`, "utf8"));
+}
+
+/** The processes that a process has begun: PostgreSQL has one for each connection. */
+export function childrenOf(pid: number): number[] {
+  return readdirSync("/proc").filter((name) => /^\d+$/.test(name)).map(Number).filter((other) => {
+    try {
+      return Number(/^\d+ \(.*\) \S (\d+)/.exec(readFileSync(`/proc/${other}/stat`, "utf8"))?.[1]) === pid;
+    } catch {
+      return false; // it has ended meanwhile
+    }
   });
 }
 

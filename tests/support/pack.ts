@@ -34,6 +34,9 @@ export function pack(folder: string): string {
   }
 }
 
+/** Whoever gives `--store` such a URL installs what opens it. */
+const ENGINES = ["@nats-io/jetstream", "@nats-io/transport-node", "postgres", "redis"];
+
 interface Manifest {
   readonly exports: Readonly<Record<string, { readonly import?: string; readonly default?: string } | string>>;
   readonly dependencies?: Readonly<Record<string, string>>;
@@ -42,8 +45,18 @@ interface Manifest {
 function completed(manifest: Manifest): unknown {
   const cli = manifest.exports["./cli"]!;
   const bin = typeof cli === "string" ? cli : cli.default ?? cli.import;
+  const dependencies = { ...manifest.dependencies };
+  const peerDependencies: Record<string, string> = {};
+  for (const name of ENGINES) {
+    if (dependencies[name] === undefined) throw new Error(`${name} is not among what deno pack found`);
+    peerDependencies[name] = dependencies[name];
+    delete dependencies[name];
+  }
   return {
     ...manifest,
+    dependencies,
+    peerDependencies,
+    peerDependenciesMeta: Object.fromEntries(ENGINES.map((name) => [name, { optional: true }])),
     description: "Server-Sent Events for Deno, Bun, Node and the edge: encoder, parser, broker with replay, and a hub",
     keywords: ["server-sent-events", "sse", "eventsource", "event-stream", "pubsub", "deno", "bun"],
     license: "MIT",

@@ -1,0 +1,128 @@
+import { MemoryReplayStore } from "../broker/memory_replay_store.ts";
+import type { ReplayStore } from "../broker/replay_store.ts";
+import { UsageError } from "./options.ts";
+
+/** How long a database may take to answer for the first time, in milliseconds. */
+const REACH_MS = 10_000;
+
+/** What every store takes. */
+export interface StoreLimits {
+  readonly name?: string | undefined;
+  readonly maxEvents?: number | undefined;
+  readonly maxAge?: number | undefined;
+  readonly retention?: "none" | undefined;
+  readonly timeout?: number | undefined;
+}
+
+/** A store, and how to let go of it and of its client. */
+export interface OpenStore {
+  readonly store: ReplayStore;
+  close(): Promise<void>;
+}
+
+/** What `--store` may be. */
+export const STORES = "memory|sqlite:FILE|redis://…|nats://…|postgres://…";
+
+/** Whether processes can share a store. */
+export function isShared(where: string): boolean {
+  return where !== "memory" && where !== "sqlite::memory:";
+}
+
+/**
+ * Opens the store that a text names.
+ *
+ * @param onError Hears of connections that are lost, for as long as the store is open.
+ * @throws {UsageError} If it names none, or its library is not installed.
+ */
+export async function openStore(
+  where: string,
+  limits: StoreLimits,
+  onError: (error: unknown) => void,
+): Promise<OpenStore> {
+  const { maxEvents, maxAge } = limits;
+  const [, scheme, rest] = /^(\w+):(.+)$/.exec(where) ?? [];
+  if (where === "memory") return closing(new MemoryReplayStore({ maxEvents, maxAge }));
+  switch (scheme) {
+    case "sqlite": {
+      const { SqliteReplayStore } = await import("../backends/sqlite.ts"); // only who asks for it needs node:sqlite
+      try {
+        return closing(new SqliteReplayStore(rest!, { maxEvents, maxAge }));
+      } catch (error) {
+        throw new Error(`Cannot open ${rest}: ${(error as Error).message}`, { cause: error });
+      }
+    }
+    case "redis":
+    case "rediss": {
+      const { RedisReplayStore } = await import("../backends/redis.ts");
+      const { createClient } = await library("redis", () => import("redis"));
+      const client = createClient({ url: where });
+      client.on("error", onError);
+      await reach(where, async () => {
+        if (!client.isOpen) void client.connect().catch(() => {}); // it tries again by itself, and tells onError
+        if (!client.isReady) throw new Error("it does not answer");
+      }).catch((error) => {
+        client.destroy();
+        throw error;
+      });
+      return closing(new RedisReplayStore(client, limits), () => Promise.resolve(client.destroy()));
+    }
+    case "nats":
+    case "tls": {
+      const { NatsReplayStore } = await import("../backends/nats.ts");
+      const { connect } = await library("@nats-io/transport-node", () => import("@nats-io/transport-node"));
+      const { jetstream } = await library("@nats-io/jetstream", () => import("@nats-io/jetstream"));
+      const { host, username, password } = new URL(where.replace(/^\w+/, "http"));
+      const user = decodeURIComponent(username);
+      const options = {
+        servers: `${scheme}://${host}`,
+        maxReconnectAttempts: -1,
+        reconnectTimeWait: 250,
+        ...(user !== "" && (password === "" ? { token: user } : { user, pass: decodeURIComponent(password) })),
+      };
+      const connection = await reach(where, () => connect(options));
+      return closing(new NatsReplayStore(jetstream(connection), limits), () => connection.close());
+    }
+    case "postgres":
+    case "postgresql": {
+      const { PostgresReplayStore } = await import("../backends/postgres.ts");
+      const { default: postgres } = await library("postgres", () => import("postgres"));
+      const sql = postgres(where, { onnotice: () => {}, fetch_types: false }); // PostgresReplayStore says why
+      return closing(new PostgresReplayStore(sql, limits), () => sql.end({ timeout: 1 }));
+    }
+    default:
+      throw new UsageError(`--store must be ${STORES}: got ${where}`);
+  }
+}
+
+function closing(store: ReplayStore, close: () => Promise<unknown> = () => Promise.resolve()): OpenStore {
+  return {
+    store,
+    async close() {
+      await store.close();
+      await close();
+    },
+  };
+}
+
+/** Tries until it works: whoever is started with its database need not be the second. */
+async function reach<T>(where: string, attempt: () => Promise<T>): Promise<T> {
+  for (const deadline = performance.now() + REACH_MS;;) {
+    try {
+      return await attempt();
+    } catch (error) {
+      if (performance.now() > deadline) {
+        const why = error instanceof Error ? error.message : String(error);
+        throw new Error(`Cannot reach ${where.replace(/\/\/.*@/, "//…@")}: ${why}`, { cause: error });
+      }
+    }
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+}
+
+async function library<T>(name: string, load: () => Promise<T>): Promise<T> {
+  try {
+    return await load();
+  } catch (error) {
+    throw new UsageError(`This store needs the package ${name}: npm install ${name} (${(error as Error).message})`);
+  }
+}

@@ -1,0 +1,47 @@
+import { type Broker, isShared, tellNodes } from "../broker/broker.ts";
+import type { Connections, WhichConnections } from "./connections.ts";
+
+/** What nodes tell each other by. */
+const TOPIC = "$hub/end";
+
+/** Ends connections on every node: the one that is asked ends its own, and tells the others. */
+export class ConnectionEnds {
+  readonly #broker: Broker;
+  readonly #connections: Connections;
+  readonly #abort = new AbortController();
+
+  constructor(broker: Broker, connections: Connections) {
+    this.#broker = broker;
+    this.#connections = connections;
+    if (this.reachesOthers) void this.#listen();
+  }
+
+  /** Whether there are others to tell: then this node does not know how many they end. */
+  get reachesOthers(): boolean {
+    return isShared(this.#broker);
+  }
+
+  /**
+   * Ends some.
+   *
+   * @returns How many, on this node.
+   */
+  async end(which: WhichConnections): Promise<number> {
+    const ended = this.#connections.end(which);
+    if (this.reachesOthers) await tellNodes(this.#broker, TOPIC, JSON.stringify(which));
+    return ended;
+  }
+
+  close(): void {
+    this.#abort.abort();
+  }
+
+  async #listen(): Promise<void> {
+    const subscriber = this.#broker.subscribe(TOPIC, {
+      signal: this.#abort.signal,
+      gapEvent: false,
+      closeEvent: false,
+    });
+    for await (const { data } of subscriber) this.#connections.end(JSON.parse(data));
+  }
+}

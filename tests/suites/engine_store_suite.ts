@@ -1,0 +1,407 @@
+import { assertEquals, assertLess } from "@std/assert";
+import { type ChildProcess, spawn } from "node:child_process";
+import process from "node:process";
+import { after, before, describe, it } from "node:test";
+import { Broker, type Delivery, SseError, type StoredEvent, type Subscriber } from "../../mod.ts";
+import { type OpenStore, openStore, type StoreLimits } from "../../src/cli/store.ts";
+import { type Engine, type EngineSpec, missing, startEngine } from "../support/engines.ts";
+import { runtimeFlags } from "../support/runtime.ts";
+import { random, SEED } from "../support/seed.ts";
+
+/** How many times the engine's life is played, and what happens in each. */
+const RUNS = Number(process.env["FRESHET_FAULT_RUNS"] ?? 1);
+const FAULTS = 8;
+/** How long the engine may be silent. */
+const PAUSE_MS = Number(process.env["FRESHET_FAULT_PAUSE_MS"] ?? 1_500);
+
+const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
+
+/** Reads a subscriber into a list, with a way to wait for its length. */
+function reading(subscriber: Subscriber): { readonly seen: Delivery[]; until(count: number): Promise<void> } {
+  const seen: Delivery[] = [];
+  let wake = (): void => {};
+  void (async () => {
+    for await (const delivery of subscriber) {
+      seen.push(delivery);
+      wake();
+    }
+  })();
+  return {
+    seen,
+    async until(count) {
+      while (seen.length < count) await new Promise<void>((resolve) => wake = resolve);
+    },
+  };
+}
+
+async function allOf(store: OpenStore["store"], topics?: readonly string[]): Promise<StoredEvent[]> {
+  const events: StoredEvent[] = [];
+  for (let at = 0;;) {
+    const { events: more, position } = await store.read(at, { topics, limit: 1_000 });
+    events.push(...more);
+    if (position === at) return events;
+    at = position;
+  }
+}
+
+/** A process on the store, and the lines that it has printed. */
+class Worker {
+  readonly lines: string[] = [];
+  readonly child: ChildProcess;
+  readonly ended: Promise<void>;
+  #wake = (): void => {};
+
+  constructor(...args: string[]) {
+    this.child = spawn(process.execPath, [...runtimeFlags, "tests/support/store_worker.ts", ...args], {
+      stdio: ["pipe", "pipe", "inherit"],
+    });
+    let text = "";
+    this.child.stdout!.on("data", (bytes: Uint8Array) => {
+      text += new TextDecoder().decode(bytes);
+      const lines = text.split("\n");
+      text = lines.pop()!; // whole lines only: it may be killed at any time
+      this.lines.push(...lines);
+      this.#wake();
+    });
+    this.ended = new Promise((resolve) =>
+      this.child.once("close", () => {
+        resolve();
+        this.#wake();
+      })
+    );
+  }
+
+  async until(done: (lines: readonly string[]) => boolean): Promise<void> {
+    while (!done(this.lines)) await new Promise<void>((resolve) => this.#wake = resolve);
+  }
+
+  async kill(): Promise<void> {
+    if (this.child.exitCode === null && this.child.signalCode === null) process.kill(this.child.pid!, "SIGKILL");
+    await this.ended;
+  }
+}
+
+/** What a store on an engine promises beyond `ReplayStore`: many processes, an engine that fails, and one that loses. */
+export function engineStoreSuite(
+  name: string,
+  spec: EngineSpec,
+  wipe: (url: string, log: string) => Promise<void>,
+): void {
+  describe(`${name} on ${spec.name}: many processes and faults`, { skip: missing(spec) }, () => {
+    let engine: Engine;
+    let logs = 0;
+    const opened: { close(): Promise<void> }[] = [];
+    const newLog = (): string => `log-${++logs}`;
+    const open = async (log: string, limits: StoreLimits = {}): Promise<OpenStore["store"]> => {
+      const one = await openStore(engine.url, { name: log, ...limits }, () => {});
+      opened.push(one);
+      return one.store;
+    };
+    const broker = async (log: string, limits: StoreLimits = {}): Promise<Broker> => {
+      const one = new Broker({ store: await open(log, limits), heartbeat: 100 });
+      opened.unshift(one);
+      return one;
+    };
+    const test = (says: string, run: () => Promise<void>): void => {
+      it(says, { timeout: 120_000 * RUNS }, async () => {
+        try {
+          await run();
+        } finally {
+          for (const one of opened.splice(0)) await one.close();
+        }
+      });
+    };
+
+    before(async () => {
+      engine = await startEngine(spec);
+    });
+    after(() => engine.stop());
+
+    test("logs are separated by their names", async () => {
+      const [a, b] = [await open("a"), await open("b")];
+      await a.append([{ topics: ["x"], data: "a" }]);
+      const [result] = await b.append([{ topics: ["x"], data: "b", id: "own" }]);
+      assertEquals((await allOf(a)).map(({ data }) => data), ["a"]);
+      assertEquals((await allOf(b)).map(({ data }) => data), ["b"]);
+      assertEquals([await a.locate("own"), await a.locate(b.idAt((await allOf(b))[0]!.position))], [
+        undefined,
+        undefined,
+      ]);
+      assertEquals(result!.id, "own");
+    });
+
+    test("large, empty and strange data come back as they were", async () => {
+      const store = await open(newLog());
+      const strange = [
+        "",
+        "x".repeat(1 << 20),
+        "\0\x01\x7f\x80\xff\u2028\u{1f600}\u{10ffff}\u{e0001}",
+        Array.from({ length: 17 }, (_, plane) => String.fromCodePoint(plane * 0x10000 + 0x61)).join(""),
+        '{"a":"\\u0000"}',
+        "\\x00'; DROP TABLE events; --\r\nPING\r\n+OK\r\n$-1\r\n",
+        "\ud800",
+      ];
+      await store.append(strange.map((data) => ({ topics: ["a", "b/c d/é*".replace("*", "")], data })));
+      assertEquals((await allOf(store)).map(({ data }) => data), strange);
+      assertEquals((await allOf(store, ["b/*/é"])).length, strange.length);
+    });
+
+    test("hundreds of topics and patterns: each reads what it reaches", async () => {
+      const store = await open(newLog());
+      const topics = Array.from({ length: 300 }, (_, i) => `r${i % 5}/s${i % 11}/${i}`);
+      for (let i = 0; i < 3; i++) {
+        await store.append(
+          topics.map((topic, k) => ({ topics: k % 9 === 0 ? [topic, `also/${k}`] : [topic], data: topic })),
+        );
+      }
+      for (
+        const [pattern, count] of [["r1/**", 180], ["r1/s3/*", 15], ["*/s3/*", 81], ["also/**", 102], ["r2/s2/2", 3], [
+          "**",
+          900,
+        ]] as const
+      ) {
+        assertEquals((await allOf(store, [pattern])).length, count, pattern);
+      }
+      assertEquals((await allOf(store, topics.slice(0, 100))).length, 300);
+    });
+
+    test("publishers in several processes: one order everywhere, each event once", async () => {
+      const log = newLog();
+      const here = await broker(log);
+      const mine = reading(here.subscribe("**", { start: "all" }));
+      const workers = ["x", "y"].map((who) => new Worker(engine.url, log, "publish", who, "0", "150"));
+      const watcher = new Worker(engine.url, log, "subscribe");
+      for (let i = 0; i < 150; i++) await here.publish("t/z", { data: `z-${i}` });
+      await Promise.all(workers.map(({ ended }) => ended));
+      await mine.until(450);
+      await watcher.until((lines) => lines.length >= 450);
+      await watcher.kill();
+      const order = mine.seen.map(({ id, data }) => [id, data]);
+      assertEquals(watcher.lines.map((line) => JSON.parse(line)).map(({ id, data }) => [id, data]), order);
+      assertEquals((await allOf(await open(log))).map(({ id, data }) => [id, data]), order);
+      for (const who of ["x", "y", "z"]) {
+        const own = order.map(([, data]) => data!).filter((data) => data.startsWith(who));
+        assertEquals(own, Array.from({ length: 150 }, (_, i) => `${who}-${i}`));
+      }
+    });
+
+    test("replay is joined to live while publishers never pause", async () => {
+      const here = await broker(newLog());
+      let publishing = true;
+      const publisher = (async () => {
+        let i = 0;
+        for (; publishing; i += 4) {
+          await Promise.all([0, 1, 2, 3].map((k) => here.publish("t", { data: String(i + k) })));
+        }
+        return i;
+      })();
+      const readers = [];
+      for (let i = 0; i < 30; i++) {
+        readers.push(reading(here.subscribe("t", { start: i % 2 === 0 ? "all" : { last: 20 } })));
+        await readers[i]!.until(10);
+      }
+      publishing = false;
+      const count = await publisher;
+      for (const { seen, until } of readers) {
+        while (seen.at(-1)?.data !== String(count - 1)) await until(seen.length + 1);
+        const numbers = seen.map(({ data }) => Number(data));
+        const broken = numbers.findIndex((number, i) => number !== numbers[0]! + i);
+        assertEquals(broken, -1, `${numbers.slice(Math.max(0, broken - 3), broken + 4)} of ${count}`);
+      }
+      assertEquals(readers[0]!.seen.length, count);
+    });
+
+    test("with retention none, events go between processes and are not kept for long", async () => {
+      const log = newLog();
+      const [here, there] = [await broker(log, { retention: "none" }), await broker(log, { retention: "none" })];
+      const seen = reading(there.subscribe("t"));
+      await there.publish("other", { data: "the tail runs" });
+      for (let i = 0; i < 50; i++) await here.publish("t", { data: String(i) });
+      await seen.until(50);
+      assertEquals(seen.seen.map(({ data }) => data), Array.from({ length: 50 }, (_, i) => String(i)));
+    });
+
+    test("nodes know of each other, and forget one that says nothing any more", async () => {
+      const log = newLog();
+      const [a, b] = [await open(log), await open(log)];
+      assertEquals(Object.fromEntries(await a.announce!("a", "one", 2_000)), { a: "one" });
+      await b.announce!("b", "two", 2_000);
+      assertEquals(Object.fromEntries(await b.announce!("b", "three", 2_000)), { a: "one", b: "three" });
+      await a.announce!("a", undefined, 2_000);
+      assertEquals(Object.fromEntries(await b.announce!("b", "four", 2_000)), { b: "four" });
+      await a.announce!("a", "again", 2_000);
+      const from = Date.now();
+      while ((await b.announce!("b", "five", 2_000)).has("a")) await pause(100);
+      assertLess(Date.now() - from, 5_000);
+    });
+
+    test("a silent engine: publishes end in time, streams stay open, and afterwards nothing is lost or doubled", async () => {
+      const log = newLog();
+      const here = await broker(log, { timeout: 500 });
+      const seen = reading(here.subscribe("t"));
+      await here.publish("t", { id: "1", data: "1" });
+      await engine.pause();
+      const from = performance.now();
+      try {
+        const error = await here.publish("t", { id: "2", data: "2" }).then(() => undefined, (error) => error);
+        assertEquals(error instanceof SseError && error.code, "publish-uncertain");
+        assertLess(performance.now() - from, 3_000);
+      } finally {
+        engine.resume();
+      }
+      for (;;) {
+        if (await here.publish("t", { id: "2", data: "2" }).then(() => true, () => false)) break;
+      }
+      await here.publish("t", { id: "3", data: "3" });
+      await seen.until(3);
+      assertEquals(seen.seen.map(({ type, data }) => [type, data]), [["message", "1"], ["message", "2"], [
+        "message",
+        "3",
+      ]]);
+    });
+
+    test("an engine that was killed: publishes wait for it, and every subscriber goes on", async () => {
+      const log = newLog();
+      const here = await broker(log, { timeout: 20_000 });
+      const there = await broker(log);
+      const [mine, theirs] = [reading(here.subscribe("t")), reading(there.subscribe("t"))];
+      await there.publish("other", { data: "the tail runs" });
+      await here.publish("t", { data: "before" });
+      await engine.kill();
+      const waiting = here.publish("t", { data: "meanwhile" });
+      await pause(200);
+      await engine.restart();
+      await waiting;
+      await here.publish("t", { data: "after" });
+      await Promise.all([mine.until(3), theirs.until(3)]);
+      for (const { seen } of [mine, theirs]) {
+        assertEquals(seen.map(({ type, data }) => [type, data]), [["message", "before"], ["message", "meanwhile"], [
+          "message",
+          "after",
+        ]]);
+      }
+      const late = reading(here.subscribe("t", { lastEventId: mine.seen[0]!.id }));
+      await late.until(2);
+      assertEquals(late.seen.map(({ data }) => data), ["meanwhile", "after"]);
+    });
+
+    test("an engine that lost everything: subscribers are told, and old IDs are unknown", async () => {
+      const log = newLog();
+      const here = await broker(log);
+      const seen = reading(here.subscribe("t"));
+      for (let i = 0; i < 20; i++) await here.publish("t", { data: String(i) });
+      await seen.until(20);
+      const { id } = seen.seen[4]!;
+      await wipe(engine.url, log);
+      for (;;) { // a first one may fail, as a store finds its tables gone
+        if (await here.publish("t", { data: "new" }).then(() => true, () => false)) break;
+      }
+      for (let i = 21; !seen.seen.some(({ type, data }) => type === "message" && data === "new"); i++) {
+        await seen.until(i);
+      }
+      const types = seen.seen.slice(20).map(({ type }) => type);
+      assertEquals([types[0], types.at(-1)], ["gap", "message"]);
+      const late = reading(here.subscribe("t", { lastEventId: id }));
+      await late.until(2);
+      assertEquals(late.seen.map(({ type, data }) => type === "gap" ? JSON.parse(data).reason : data), [
+        "unknown",
+        "new",
+      ]);
+    });
+
+    test("an engine that came back without what it acknowledged last: all are told, and no ID stands for another event", async () => {
+      const log = newLog();
+      const [here, there] = [await broker(log, { timeout: 20_000 }), await broker(log, { timeout: 20_000 })];
+      const [mine, theirs] = [reading(here.subscribe("t")), reading(there.subscribe("t"))];
+      for (let i = 0; i < 10; i++) await here.publish("t", { data: `kept ${i}` });
+      await engine.save();
+      for (let i = 0; i < 10; i++) await here.publish("t", { data: `lost ${i}` });
+      await mine.until(20);
+      await engine.lose();
+      await there.publish("t", { data: "new" });
+      const isTold = ({ seen }: typeof mine): boolean =>
+        seen.some(({ data }) => data === "new") && seen.some(({ type }) => type === "gap");
+      for (const reader of [mine, theirs]) {
+        while (!isTold(reader)) await reader.until(reader.seen.length + 1);
+        assertEquals(reader.seen.filter(({ data }) => data === "new").length, 1);
+      }
+      const [kept, lost] = [mine.seen[4]!.id, mine.seen[15]!.id];
+      for (const [lastEventId, reason] of [[kept, "expired"], [lost, "unknown"]] as const) {
+        const late = reading(here.subscribe("t", { lastEventId }));
+        while (!isTold(late)) await late.until(late.seen.length + 1);
+        assertEquals(late.seen.filter(({ type }) => type === "gap").map(({ data }) => JSON.parse(data).reason), [
+          reason,
+        ]);
+        assertEquals(late.seen.filter(({ data }) => data.startsWith("lost")), []);
+      }
+    });
+
+    test(`kills and pauses at random: what was acknowledged arrives once, in one order (seed ${SEED})`, async () => {
+      for (let run = 0; run < RUNS; run++) await chaos(random(SEED + run));
+    });
+
+    /** Publishers, a subscriber's process and the engine are killed or paused at random moments. */
+    async function chaos(next: () => number): Promise<void> {
+      const log = newLog();
+      const here = await broker(log, { timeout: 2_000 });
+      const mine = reading(here.subscribe("**", { start: "all" }));
+      const publishers = new Map<string, Worker>();
+      const done = new Map([["x", 0], ["y", 0]]);
+      const publish = (who: string): void =>
+        void publishers.set(who, new Worker(engine.url, log, "publish", who, String(done.get(who))));
+      const acknowledge = (who: string): void => {
+        done.set(who, Math.max(done.get(who)!, Number(publishers.get(who)!.lines.at(-1) ?? 0)));
+      };
+      const watched: { id: string; type: string; data: string }[] = [];
+      let watcher = new Worker(engine.url, log, "subscribe");
+      const collect = (): void => void watched.push(...watcher.lines.splice(0).map((line) => JSON.parse(line)));
+      for (const who of done.keys()) publish(who);
+      for (let fault = 0; fault < FAULTS; fault++) {
+        await pause(next() * 300);
+        const what = Math.floor(next() * 4);
+        if (what === 0) {
+          const who = next() < 0.5 ? "x" : "y";
+          await publishers.get(who)!.kill();
+          acknowledge(who);
+          publish(who);
+        } else if (what === 1) {
+          await watcher.kill();
+          collect();
+          watcher = new Worker(engine.url, log, "subscribe", watched.at(-1)?.id ?? "");
+        } else if (what === 2) {
+          await engine.kill();
+          await pause(next() * 300);
+          await engine.restart();
+        } else {
+          await engine.pause();
+          await pause(next() * PAUSE_MS);
+          engine.resume();
+        }
+        for (const [who, worker] of publishers) { // between faults they must get on
+          const before = Number(worker.lines.at(-1) ?? 0);
+          await worker.until((lines) => Number(lines.at(-1) ?? 0) > before);
+          acknowledge(who);
+        }
+      }
+      for (const [who, worker] of publishers) {
+        worker.child.stdin!.write("enough\n");
+        await worker.ended;
+        acknowledge(who);
+      }
+      const count = [...done.values()].reduce((a, b) => a + b);
+      await mine.until(count);
+      await watcher.until((lines) => watched.length + lines.length >= count);
+      await watcher.kill();
+      collect();
+      const order = mine.seen.map(({ id, type, data }) => ({ id, type, data }));
+      const distinct = new Set(order.map(({ data }) => data));
+      let lost = 0;
+      for (const [who, upTo] of done) for (let n = 0; n < upTo; n++) if (!distinct.has(`${who}-${n}`)) lost++;
+      const gaps = order.filter(({ type }) => type !== "message").length;
+      const doubled = order.length - distinct.size;
+      console.log(`${name}: ${count} events, ${FAULTS} faults, ${lost} lost, ${doubled} doubled, ${gaps} gaps`);
+      assertEquals([order.length, lost, doubled, gaps], [count, 0, 0, 0]);
+      assertEquals(watched, order);
+    }
+  });
+}
