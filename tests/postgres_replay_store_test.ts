@@ -1,5 +1,6 @@
+import { assertThrows } from "@std/assert";
 import postgres from "postgres";
-import { after, before, describe } from "node:test";
+import { after, before, describe, it } from "node:test";
 import { PostgresReplayStore, type PostgresReplayStoreOptions } from "../src/backends/postgres.ts";
 import { engineStoreSuite } from "./suites/engine_store_suite.ts";
 import { replayStoreSuite } from "./suites/replay_store_suite.ts";
@@ -32,6 +33,16 @@ describe("PostgresReplayStore on postgresql", { skip }, () => {
     "PostgresReplayStore without LISTEN",
     (limits) => Promise.resolve(open({ ...limits, listen: false })),
   );
+
+  it("takes no options that it cannot keep to", () => {
+    for (const wrong of [{ maxEvents: -1 }, { timeout: 0 }, { maxAge: NaN }, { pollInterval: 0 }]) {
+      assertThrows(() => open(wrong), RangeError);
+    }
+    for (const wrong of [{ maxEventsPerTopic: 1 }, { name: "a:b" }, { retention: "all" }, { listen: "no" }]) {
+      assertThrows(() => open(wrong as never), TypeError);
+    }
+    assertThrows(() => new PostgresReplayStore({} as never), TypeError);
+  });
 });
 
 engineStoreSuite("PostgresReplayStore", postgresServer, async (url, log) => {

@@ -1,5 +1,6 @@
+import { assertThrows } from "@std/assert";
 import { Redis } from "ioredis";
-import { after, before, describe } from "node:test";
+import { after, before, describe, it } from "node:test";
 import { createClient } from "redis";
 import { RedisReplayStore, type RedisReplayStoreOptions } from "../src/backends/redis.ts";
 import { engineStoreSuite } from "./suites/engine_store_suite.ts";
@@ -36,6 +37,16 @@ describe("RedisReplayStore on redis-server", { skip }, () => {
     "RedisReplayStore with ioredis",
     (limits) => Promise.resolve(new RedisReplayStore(ioredis, { name: `test-${++logs}`, ...limits })),
   );
+
+  it("takes no options that it cannot keep to", () => {
+    for (const wrong of [{ maxEvents: -1 }, { timeout: 0 }, { maxAge: NaN }]) {
+      assertThrows(() => open(wrong), RangeError);
+    }
+    for (const wrong of [{ maxEventsPerTopic: 1 }, { name: "a:b" }, { retention: "all" }]) {
+      assertThrows(() => open(wrong as never), TypeError);
+    }
+    assertThrows(() => new RedisReplayStore({} as never), TypeError);
+  });
 });
 
 engineStoreSuite("RedisReplayStore", redisServer, async (url) => {

@@ -20,12 +20,16 @@ export function bodyOf({ data, event, comment, retry }: NewEvent): string {
 }
 
 /** The event again. */
-export function eventOf({ position, ownId, topics, body, time }: Stored, epoch: string): StoredEvent {
+export function eventOf(
+  { position, ownId, topics: text, body, time }: Stored,
+  epoch: string,
+  topics: readonly string[] = JSON.parse(text),
+): StoredEvent {
   const [data, event, comment, retry] = JSON.parse(body);
   return {
     position,
     id: ownId ?? storeId(epoch, position),
-    topics: JSON.parse(topics),
+    topics,
     data,
     event: event ?? undefined,
     comment: comment ?? undefined,

@@ -8,6 +8,16 @@ export interface LogEntry extends Stored {
   readonly tellsLoss: boolean;
 }
 
+/** What a page is asked for. */
+export interface WantedPage {
+  /** What entries are wanted for; the engine may bring others as well. */
+  readonly topics?: readonly string[] | undefined;
+  /** How many entries at most. */
+  readonly limit: number;
+  /** About how many UTF-16 code units at most, unless one entry alone has more. */
+  readonly maxLength: number;
+}
+
 /** Entries after a position. */
 export interface LogPage {
   readonly entries: readonly LogEntry[];
@@ -43,8 +53,8 @@ export interface LogEngine {
   state(): Promise<LogState>;
   /** Stores a batch, once however often it is sent; see `SendBatch`. */
   append(batch: readonly NewEvent[], sequence: number): Promise<LogAppended>;
-  /** Entries after a position, upwards: as many as make a page. */
-  page(after: number, topics: readonly string[] | undefined): Promise<LogPage>;
+  /** Entries after a position, upwards. */
+  page(after: number, wanted: WantedPage): Promise<LogPage>;
   /** Entries before a position, downwards: as many as make a page, none when there are no more. */
   pageBack(before: number): Promise<readonly LogEntry[]>;
   /** The entry at a position, or the next. */

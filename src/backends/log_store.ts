@@ -15,17 +15,29 @@ import { matchesAny } from "../broker/topic.ts";
 import { SseError } from "../errors.ts";
 import { AppendQueue } from "./append_queue.ts";
 import { eventOf } from "./event_body.ts";
-import type { LogEngine, LogEntry } from "./log_engine.ts";
+import type { LogEngine, LogEntry, LogPage, WantedPage } from "./log_engine.ts";
 import { follows, givenOut, isInHole, type LogState } from "./log_state.ts";
 import { Tails } from "./tails.ts";
 import { within } from "./within.ts";
 
-/** Pages that one read asks for. */
+/** Pages that one read asks for, entries of each, and UTF-16 code units unless one entry alone has more. */
 const PAGES = 8;
+const PAGE_ENTRIES = 256;
+const PAGE_LENGTH = 1 << 22;
+/** How large a page may be for the next to be asked for in advance, in UTF-16 code units. */
+const AHEAD_LENGTH = 1 << 20;
 /** How long `next` of an engine may wait for entries, in milliseconds. */
 export const NEXT_MS = 2_000;
 /** How long to wait after following has failed: doubled each time, up to the last. */
 const RETRY_MS = { first: 50, last: 1_000 };
+
+/** A page that was asked for before anybody wanted it. */
+interface Ahead {
+  readonly after: number;
+  readonly topics: readonly string[] | undefined;
+  readonly limit: number;
+  readonly page: Promise<LogPage>;
+}
 
 /**
  * What the stores on Redis and PostgreSQL have in common: one log, read by one
@@ -49,6 +61,8 @@ export class LogReplayStore implements ReplayStore {
   /** Up to where the tails have had everything. */
   #head = 0;
   #following: object | undefined;
+  #ahead: Ahead | undefined;
+  #lastTopics: { readonly text: string; readonly topics: readonly string[] } = { text: "[]", topics: [] };
   #closed = false;
 
   constructor(engine: LogEngine, { maxAge, timeout }: { readonly maxAge: number; readonly timeout: number }) {
@@ -74,23 +88,29 @@ export class LogReplayStore implements ReplayStore {
         state = await this.#resync();
         if (!follows(state, position, next)) removed = Math.max(removed, next - 1);
       };
-      for (let page = 0; page < PAGES; page++) {
+      for (let page = 0; page < PAGES && events.length < limit && left > 0; page++) {
         const known = this.#seen; // before asking: what comes meanwhile is not skipped
-        const { entries, examined, ends, oldest } = await this.#engine.page(position, topics);
+        const wanted = pageOf({ topics, limit: limit - events.length, maxLength: left });
+        const { entries, examined, ends, oldest } = await this.#page(position, wanted);
         if (oldest !== undefined && oldest > position + 1) await missing(oldest);
         for (const entry of entries) {
           if (events.length >= limit || left <= 0) return { events, position, removed };
           if (oldest === undefined) await missing(entry.position);
           position = entry.position;
           if (entry.tellsLoss || this.#isAged(entry)) removed = position;
-          else if (topics === undefined || matchesAny(topics, JSON.parse(entry.topics))) {
-            const event = eventOf(entry, state.epoch);
+          else {
+            const names = this.#topicsOf(entry);
+            if (topics !== undefined && !matchesAny(topics, names)) continue;
+            const event = eventOf(entry, state.epoch, names);
             events.push(event);
             left -= event.data.length;
           }
         }
         position = Math.max(position, examined);
-        if (!ends) continue;
+        if (!ends) {
+          this.#askAhead(position, { topics, limit, maxLength }, entries);
+          continue;
+        }
         if (position === after && known <= after) { // nothing is known of what comes: ask
           state = await this.#resync();
           if (this.#seen > position && page === 0) continue;
@@ -180,6 +200,7 @@ export class LogReplayStore implements ReplayStore {
 
   close(): Promise<void> {
     this.#closed = true;
+    this.#ahead = undefined;
     this.#queue.close();
     this.#tails.clear();
     this.#pauses.end();
@@ -192,6 +213,34 @@ export class LogReplayStore implements ReplayStore {
     if (epoch !== this.#state?.epoch) await this.#resync().catch((error) => this.#tails.error(error));
     if (epoch === this.#state?.epoch) this.#seen = Math.max(this.#seen, newest);
     return results;
+  }
+
+  /** A page that was asked for in advance, or one that is asked for now. */
+  async #page(after: number, wanted: WantedPage): Promise<LogPage> {
+    const ahead = this.#ahead;
+    this.#ahead = undefined;
+    if (ahead?.after === after && sameTopics(ahead.topics, wanted.topics) && ahead.limit <= wanted.limit) {
+      const page = await ahead.page;
+      if (!page.ends) return page; // where the log ended then is not where it ends now
+    }
+    return await this.#engine.page(after, wanted);
+  }
+
+  /** Asks for the page after, if whoever reads is likely to want it and it is small enough to be held. */
+  #askAhead(after: number, { topics, limit, maxLength }: WantedPage, entries: readonly LogEntry[]): void {
+    let length = 0;
+    for (const { body } of entries) length += body.length;
+    if (length > AHEAD_LENGTH) return;
+    const wanted = pageOf({ topics, limit, maxLength });
+    const page = this.#engine.page(after, wanted);
+    page.catch(() => {}); // told to who reads on
+    this.#ahead = { after, topics, limit: wanted.limit, page };
+  }
+
+  /** Events of the same topics often come one after the other. */
+  #topicsOf({ topics: text }: LogEntry): readonly string[] {
+    if (this.#lastTopics.text !== text) this.#lastTopics = { text, topics: JSON.parse(text) };
+    return this.#lastTopics.topics;
   }
 
   /** Hands what is new to all tails, until it is told to stop. Never rejects. */
@@ -236,7 +285,7 @@ export class LogReplayStore implements ReplayStore {
         deliver();
         this.#tails.lost(entry.position);
       } else {
-        events.push(eventOf(entry, state.epoch));
+        events.push(eventOf(entry, state.epoch, this.#topicsOf(entry)));
       }
     }
     deliver();
@@ -301,6 +350,19 @@ export class LogReplayStore implements ReplayStore {
       await this.#pauses.wait(wait);
     }
   }
+}
+
+/** A page for a reader: of some topics only a few may be in it. */
+function pageOf({ topics, limit, maxLength }: WantedPage): WantedPage {
+  return {
+    topics,
+    limit: topics === undefined ? Math.min(limit, PAGE_ENTRIES) : PAGE_ENTRIES,
+    maxLength: Math.min(maxLength, PAGE_LENGTH),
+  };
+}
+
+function sameTopics(one: readonly string[] | undefined, other: readonly string[] | undefined): boolean {
+  return one === other || one?.length === other?.length && one?.every((topic, i) => topic === other![i]) === true;
 }
 
 function closed(call: string): SseError {

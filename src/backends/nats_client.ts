@@ -5,7 +5,7 @@ export interface JetStreamClient {
     readonly msgID: string;
     readonly timeout: number;
     readonly expect?: { readonly lastSubjectSequence: number };
-  }): Promise<{ readonly seq: number }>;
+  }): Promise<{ readonly seq: number; readonly duplicate: boolean }>;
   /** Makes the manager. */
   jetstreamManager(checkApi: boolean): Promise<JetStreamManager>;
   /** What reads. */

@@ -4,7 +4,7 @@ import { SseError } from "../errors.ts";
 import { AppendFailure } from "./append_queue.ts";
 import type { CheckedEngineOptions } from "./engine_options.ts";
 import { bodyOf } from "./event_body.ts";
-import type { LogAppended, LogEngine, LogEntry, LogPage } from "./log_engine.ts";
+import type { LogAppended, LogEngine, LogEntry, LogPage, WantedPage } from "./log_engine.ts";
 import type { LogState } from "./log_state.ts";
 import { NEXT_MS } from "./log_store.ts";
 import type {
@@ -21,8 +21,8 @@ import { type Description, descriptionOf, type Segment, segmentsOf, textOf, text
 import { Subjects } from "./nats_subject.ts";
 import { within } from "./within.ts";
 
-/** Messages of one page, and bytes of them unless one alone has more. */
-const PAGE = { messages: 512, bytes: 1 << 22 };
+/** Messages that are followed at once. */
+const FOLLOWED = 512;
 /** Messages asked for one by one at the same time, downwards. */
 const PAGE_BACK = 64;
 /** How long a reader waits to be read on, in milliseconds. */
@@ -129,7 +129,7 @@ export class NatsEngine implements LogEngine {
     // Who is given a sequence that it has seen already knows that the server has lost messages
     const again = Math.min(
       ...published.map((outcome) =>
-        outcome.status === "fulfilled" && outcome.value !== undefined ? outcome.value : Infinity
+        outcome.status === "fulfilled" && outcome.value?.duplicate === false ? outcome.value.seq : Infinity
       ),
     );
     if (last !== undefined && again <= last.seq && this.#last === last) await this.#beginSegment(again - 1);
@@ -137,7 +137,7 @@ export class NatsEngine implements LogEngine {
     const results = published.map((outcome, i): AppendResult => {
       if (outcome.status === "fulfilled") {
         if (outcome.value === undefined) return { id: batch[i]!.id! };
-        const position = this.#positionOf(outcome.value);
+        const position = this.#positionOf(outcome.value.seq);
         newest = Math.max(newest, position);
         return { id: batch[i]!.id ?? storeId(this.#description!.epoch, position) };
       }
@@ -150,7 +150,7 @@ export class NatsEngine implements LogEngine {
     return { epoch: this.#description!.epoch, results, newest };
   }
 
-  async page(after: number): Promise<LogPage> {
+  async page(after: number, { limit, maxLength }: WantedPage): Promise<LogPage> {
     const from = this.#sequenceOf(after);
     const kept = this.#reader?.feed;
     clearTimeout(this.#reader?.timer);
@@ -167,7 +167,7 @@ export class NatsEngine implements LogEngine {
     const messages = await feed.take(NEXT_MS, (taken) => {
       const { data, seq, info } = taken.at(-1)!;
       bytes += data.length;
-      return taken.length === PAGE.messages || bytes >= PAGE.bytes || seq >= state.last_seq || info.pending === 0;
+      return taken.length === limit || bytes >= maxLength || seq >= state.last_seq || info.pending === 0;
     });
     const last = messages.at(-1);
     if (last === undefined) {
@@ -225,7 +225,7 @@ export class NatsEngine implements LogEngine {
     }
     const feed = this.#feed;
     const isEnough = (taken: readonly ConsumedMessage[]): boolean =>
-      taken.length === PAGE.messages || taken.at(-1)!.info.pending === 0;
+      taken.length === FOLLOWED || taken.at(-1)!.info.pending === 0;
     let messages = await feed.take(NEXT_MS, isEnough);
     if (messages.length === 0) {
       // A consumer that was lost while the connection was away may be silent for ever
@@ -284,7 +284,7 @@ export class NatsEngine implements LogEngine {
     }
   }
 
-  async #publish(event: NewEvent, unique: string): Promise<number | undefined> {
+  async #publish(event: NewEvent, unique: string): Promise<{ seq: number; duplicate: boolean } | undefined> {
     const { id, topics } = event;
     const subject = id !== undefined
       ? this.#subjects.ownId(id)
@@ -295,8 +295,7 @@ export class NatsEngine implements LogEngine {
     const options = { msgID: `${this.#writer}-${unique}`, timeout: ATTEMPT_MS };
     try {
       const expect = { lastSubjectSequence: 0 };
-      const { seq } = await this.#client.publish(subject, payload, id === undefined ? options : { ...options, expect });
-      return seq;
+      return await this.#client.publish(subject, payload, id === undefined ? options : { ...options, expect });
     } catch (error) {
       if (id !== undefined && codeOf(error) === WRONG_LAST_SEQUENCE) return undefined; // it is there already
       throw error;

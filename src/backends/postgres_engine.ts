@@ -3,7 +3,7 @@ import { newEpoch, storeId } from "../broker/store_id.ts";
 import { AppendFailure } from "./append_queue.ts";
 import type { CheckedEngineOptions } from "./engine_options.ts";
 import { bodyOf } from "./event_body.ts";
-import type { LogAppended, LogEngine, LogEntry, LogPage } from "./log_engine.ts";
+import type { LogAppended, LogEngine, LogEntry, LogPage, WantedPage } from "./log_engine.ts";
 import type { LogState } from "./log_state.ts";
 import { NEXT_MS } from "./log_store.ts";
 import { migration } from "./postgres_schema.ts";
@@ -27,8 +27,8 @@ export interface PostgresClient {
   readonly options: { readonly prepare?: boolean };
 }
 
-/** Entries of one answer, and bytes of them unless one alone has more. */
-const PAGE = { entries: 512, bytes: 1 << 22 };
+/** Entries that are followed at once, and bytes of them unless one alone has more. */
+const PAGE = { limit: 512, maxLength: 1 << 22 };
 /** Among how many entries topics are looked for at once: doubled while few are found. */
 const AMONG = { least: 4_096, most: 65_536 };
 /** SQLSTATEs of a server that is starting, stopping, full, or has become a replica. */
@@ -123,7 +123,7 @@ export class PostgresEngine implements LogEngine {
     return { epoch: epoch!, results, newest: Number(first) + batch.length - double.size - 1 };
   }
 
-  async page(after: number, topics: readonly string[] | undefined): Promise<LogPage> {
+  async page(after: number, { topics, limit, maxLength }: WantedPage): Promise<LogPage> {
     const keys = topics?.map(keyOf);
     const named = keys === undefined || keys.includes(undefined) ? undefined : keys as string[];
     const rows = await this.#query(
@@ -133,10 +133,13 @@ export class PostgresEngine implements LogEngine {
            SELECT ${COLUMNS} FROM (
              SELECT *, first_value(upto) OVER (ORDER BY position) AS base FROM (
                SELECT ${COLUMNS}, upto FROM freshet_events WHERE log = l.id AND position > $2
-                 ${named === undefined ? "" : MATCHING} ORDER BY position LIMIT ${PAGE.entries}) f
-           ) w WHERE upto - base <= ${PAGE.bytes}
+                 ${named === undefined ? "" : MATCHING} ORDER BY position LIMIT $3::integer) f
+           ) w WHERE upto - base <= $4::bigint
          ) e ON true WHERE l.name = $1 ORDER BY e.position`,
-      [this.#log, String(after), ...(named === undefined ? [] : [String(this.#among), arrayOf(named)])],
+      [
+        ...[this.#log, String(after), String(limit), String(maxLength)],
+        ...(named === undefined ? [] : [String(this.#among), arrayOf(named)]),
+      ],
     );
     if (rows.length === 0) return { entries: [], examined: after, ends: true }; // the log is still to be made
     const { newest, oldest, upper } = rows[0] as Record<string, string | null>;
@@ -144,7 +147,7 @@ export class PostgresEngine implements LogEngine {
     const last = entries.at(-1);
     // A page may be short as its entries are large: then there is more
     const full = last !== undefined && last.position < Number(newest) &&
-      (named === undefined || entries.length >= PAGE.entries);
+      (named === undefined || entries.length >= limit);
     if (named !== undefined) this.#among = entries.length < 32 ? Math.min(this.#among * 2, AMONG.most) : AMONG.least;
     const examined = full ? last.position : Number(upper ?? newest);
     return { entries, examined: Math.max(after, examined), ends: !full && upper === null, oldest: Number(oldest) };
@@ -183,7 +186,7 @@ export class PostgresEngine implements LogEngine {
     if (this.#listens) this.#listen();
     for (const until = performance.now() + NEXT_MS;;) {
       this.#heard = false;
-      const { entries } = await this.page(after, undefined);
+      const { entries } = await this.page(after, PAGE);
       const left = until - performance.now();
       if (entries.length > 0 || left <= 0 || this.#isStopped) return entries;
       if (!this.#heard) await this.#wait(Math.min(left, this.#hears ? this.#pollInterval : UNHEARD_MS));
@@ -257,8 +260,8 @@ export class PostgresEngine implements LogEngine {
 
 /** The position up to which topics are looked for; none if that is the end. */
 const UPPER = "SELECT (SELECT position FROM freshet_events WHERE log = l.id AND position > $2 ORDER BY position " +
-  "OFFSET $3::integer LIMIT 1) AS upper";
-const MATCHING = "AND (p.upper IS NULL OR position <= p.upper) AND (keys && $4::text::text[] OR tells_loss)";
+  "OFFSET $5::integer LIMIT 1) AS upper";
+const MATCHING = "AND (p.upper IS NULL OR position <= p.upper) AND (keys && $6::text::text[] OR tells_loss)";
 
 /** Whether the server has answered, and so done nothing. */
 function isAnswer(error: unknown): boolean {

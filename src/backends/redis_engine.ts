@@ -3,7 +3,7 @@ import { newEpoch, storeId } from "../broker/store_id.ts";
 import { AppendFailure } from "./append_queue.ts";
 import type { CheckedEngineOptions } from "./engine_options.ts";
 import { bodyOf } from "./event_body.ts";
-import type { LogAppended, LogEngine, LogEntry, LogPage } from "./log_engine.ts";
+import type { LogAppended, LogEngine, LogEntry, LogPage, WantedPage } from "./log_engine.ts";
 import { holesOf, type LogState } from "./log_state.ts";
 import { NEXT_MS } from "./log_store.ts";
 import type { RedisConnection } from "./redis_client.ts";
@@ -68,9 +68,9 @@ export class RedisEngine implements LogEngine {
     return { epoch, results, newest: Number(first) + batch.length - double.size - 1 };
   }
 
-  async page(after: number): Promise<LogPage> {
-    const entries = await this.#range("XRANGE", `(${after}-0`, "+", PAGE_ENTRIES);
-    return { entries, examined: entries.at(-1)?.position ?? after, ends: entries.length < PAGE_ENTRIES };
+  async page(after: number, { limit }: WantedPage): Promise<LogPage> {
+    const entries = await this.#range("XRANGE", `(${after}-0`, "+", limit);
+    return { entries, examined: entries.at(-1)?.position ?? after, ends: entries.length < limit };
   }
 
   pageBack(before: number): Promise<readonly LogEntry[]> {

@@ -10,6 +10,7 @@ export interface StoreLimits {
   readonly name?: string | undefined;
   readonly maxEvents?: number | undefined;
   readonly maxAge?: number | undefined;
+  readonly maxBytes?: number | undefined;
   readonly retention?: "none" | undefined;
   readonly timeout?: number | undefined;
 }
@@ -39,14 +40,14 @@ export async function openStore(
   limits: StoreLimits,
   onError: (error: unknown) => void,
 ): Promise<OpenStore> {
-  const { maxEvents, maxAge } = limits;
+  const { maxEvents, maxAge, maxBytes } = limits;
   const [, scheme, rest] = /^(\w+):(.+)$/.exec(where) ?? [];
-  if (where === "memory") return closing(new MemoryReplayStore({ maxEvents, maxAge }));
+  if (where === "memory") return closing(new MemoryReplayStore({ maxEvents, maxAge, maxBytes }));
   switch (scheme) {
     case "sqlite": {
       const { SqliteReplayStore } = await import("../backends/sqlite.ts"); // only who asks for it needs node:sqlite
       try {
-        return closing(new SqliteReplayStore(rest!, { maxEvents, maxAge }));
+        return closing(new SqliteReplayStore(rest!, { maxEvents, maxAge, maxBytes }));
       } catch (error) {
         throw new Error(`Cannot open ${rest}: ${(error as Error).message}`, { cause: error });
       }
@@ -57,13 +58,12 @@ export async function openStore(
       const { createClient } = await library("redis", () => import("redis"));
       const client = createClient({ url: where });
       client.on("error", onError);
-      await reach(where, async () => {
-        if (!client.isOpen) void client.connect().catch(() => {}); // it tries again by itself, and tells onError
-        if (!client.isReady) throw new Error("it does not answer");
-      }).catch((error) => {
-        client.destroy();
-        throw error;
-      });
+      void client.connect().catch(() => {}); // it tries again by itself, and tells onError
+      await reach(where, () => client.isReady ? Promise.resolve() : Promise.reject(new Error("it does not answer")))
+        .catch((error) => {
+          client.destroy();
+          throw error;
+        });
       return closing(new RedisReplayStore(client, limits), () => Promise.resolve(client.destroy()));
     }
     case "nats":

@@ -146,6 +146,30 @@ export function engineStoreSuite(
       assertEquals((await allOf(store, ["b/*/é"])).length, strange.length);
     });
 
+    test("retains by bytes and by age: what is too old is given to nobody, and readers are told", async () => {
+      const small = await open(newLog(), { maxBytes: 20_000 });
+      for (let i = 0; i < 200; i++) await small.append([{ topics: ["a"], data: String(i).padEnd(400, "x") }]);
+      const kept = await allOf(small);
+      assertEquals(kept.at(-1)!.data.slice(0, 4), "199x");
+      assertLess(kept.length, 50);
+      assertEquals(kept.length > 20, true);
+      assertEquals(await small.removed(["a"]), kept[0]!.position - 1);
+      const aged = await open(newLog(), { maxAge: 1_000 });
+      const [{ id }] = await aged.append([{ topics: ["a"], data: "old", id: "own" }, {
+        topics: ["a"],
+        data: "old",
+      }]) as [{ id: string }];
+      assertEquals((await allOf(aged)).length, 2);
+      await pause(1_600);
+      await aged.append([{ topics: ["a"], data: "new" }]);
+      assertEquals((await allOf(aged)).map(({ data }) => data), ["new"]);
+      const { events, removed } = await aged.read(0, { limit: 9 });
+      assertEquals([removed, await aged.removed(["a"])], [events[0]!.position - 1, events[0]!.position - 1]);
+      assertEquals(await aged.locate(id), undefined);
+      assertEquals((await aged.append([{ topics: ["a"], data: "again", id: "own" }]))[0]!.id, "own");
+      assertEquals((await allOf(aged)).map(({ data }) => data), ["new", "again"]);
+    });
+
     test("hundreds of topics and patterns: each reads what it reaches", async () => {
       const store = await open(newLog());
       const topics = Array.from({ length: 300 }, (_, i) => `r${i % 5}/s${i % 11}/${i}`);
