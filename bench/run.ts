@@ -1,10 +1,10 @@
-/** Every bench, each on each runtime: `deno task bench [NAME…]`. A quarter of an hour for all. */
+/** Every bench, each on each runtime: `deno task bench [NAME…]`. Half an hour for all. */
 import { spawnSync } from "node:child_process";
 import process from "node:process";
 import { commandOf, runner } from "./support/runtimes.ts";
 
 const RUNTIMES = ["node", "bun", "deno"];
-const inEach = ["parse", "parse_body", "encode_stream", "publish", "client", "sqlite"];
+const inEach = ["parse", "parse_body", "encode_stream", "publish", "client", "sqlite", "stores"];
 /** These measure a process of each runtime from outside, in Bun. */
 const fromOutside = ["fanout", "idle"];
 

@@ -53,7 +53,7 @@ const bare: Readonly<Record<string, (url: string) => Promise<Bare>>> = {
               onData(message.data);
             }
           }
-        })();
+        })().catch(() => {}); // the engine is stopped in the end
       },
       async replay() {
         let count = 0;
@@ -78,7 +78,7 @@ const bare: Readonly<Record<string, (url: string) => Promise<Bare>>> = {
         const messages = await consumer.consume();
         void (async () => {
           for await (const message of messages) onData(message.string());
-        })();
+        })().catch(() => {});
       },
       async replay() {
         const { state } = await streams.info("bare");
@@ -111,7 +111,7 @@ const bare: Readonly<Record<string, (url: string) => Promise<Bare>>> = {
               at = position;
               onData(data);
             }
-          });
+          }).catch(() => {});
         });
       },
       async replay() {

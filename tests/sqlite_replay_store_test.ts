@@ -73,6 +73,20 @@ describe("SqliteReplayStore", () => {
     await small.close();
   });
 
+  it("with retention none, holds events for as long as other processes need to fetch them", async () => {
+    mock.timers.enable({ apis: ["Date"], now: 1_000_000 });
+    try {
+      const store = new SqliteReplayStore(newFile(), { retention: "none" });
+      await store.append([event("1")]);
+      assertEquals(await dataOf(store), ["1"]);
+      mock.timers.setTime(1_010_001);
+      assertEquals(await dataOf(store), []);
+      await store.close();
+    } finally {
+      mock.timers.reset();
+    }
+  });
+
   it("commits many publishes at once, in the order of the calls", async () => {
     const store = new SqliteReplayStore(newFile());
     const seen: StoredEvent[] = [];
@@ -201,5 +215,6 @@ describe("SqliteReplayStore", () => {
     assertThrows(() => new SqliteReplayStore(":memory:", { maxEvents: -1 }), RangeError);
     assertThrows(() => new SqliteReplayStore(":memory:", { pollInterval: 0 }), RangeError);
     assertThrows(() => new SqliteReplayStore(":memory:", { durability: "none" as never }), TypeError);
+    assertThrows(() => new SqliteReplayStore(":memory:", { retention: "all" as never }), TypeError);
   });
 });

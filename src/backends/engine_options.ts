@@ -76,13 +76,29 @@ export function checkEngineOptions(store: string, options: EngineStoreOptions): 
       throw new RangeError(`Cannot make store as ${option} must be a number >= ${min}: got ${value}`);
     }
   }
-  if (retention !== undefined && retention !== "none") {
+  return { name, ...limitsOf(retention, { maxEvents, maxAge, maxBytes }), timeout };
+}
+
+/** How much is kept. */
+interface Limits {
+  readonly maxEvents: number;
+  readonly maxAge: number;
+  readonly maxBytes: number;
+}
+
+/**
+ * Lowers the limits if nothing is to be kept.
+ *
+ * @throws {TypeError} If `retention` is something else.
+ */
+export function limitsOf(retention: "none" | undefined, limits: Limits): Limits {
+  if (retention === undefined) return limits;
+  if (retention !== "none") {
     throw new TypeError(`Cannot make store as retention must be "none" or left out: got ${JSON.stringify(retention)}`);
   }
-  const limits = { maxEvents, maxAge, maxBytes };
-  if (retention === "none") {
-    limits.maxAge = Math.min(maxAge, TRANSIT.maxAge);
-    limits.maxBytes = Math.min(maxBytes, TRANSIT.maxBytes);
-  }
-  return { name, ...limits, timeout };
+  return {
+    ...limits,
+    maxAge: Math.min(limits.maxAge, TRANSIT.maxAge),
+    maxBytes: Math.min(limits.maxBytes, TRANSIT.maxBytes),
+  };
 }

@@ -14,6 +14,7 @@ import { STORE_ID, storeId } from "../broker/store_id.ts";
 import { matchesAny } from "../broker/topic.ts";
 import { SseError } from "../errors.ts";
 import { AppendQueue } from "./append_queue.ts";
+import { closed } from "./closed.ts";
 import { eventOf } from "./event_body.ts";
 import type { LogEngine, LogEntry, LogPage, WantedPage } from "./log_engine.ts";
 import { follows, givenOut, isInHole, type LogState } from "./log_state.ts";
@@ -126,17 +127,16 @@ export class LogReplayStore implements ReplayStore {
     });
   }
 
-  tail(handlers: TailHandlers): Promise<Tail> {
-    return this.#run("tail", () => {
-      const newest = async (): Promise<number> => {
-        const state = await this.#resync();
-        if (this.#following === undefined) {
-          this.#head = state.newest;
-          void this.#follow();
-        }
-        return state.newest;
-      };
-      return this.#tails.add(handlers, newest, () => this.#tails.size === 0 && this.#stopFollowing());
+  async tail(handlers: TailHandlers): Promise<Tail> {
+    // Only this is tried again: what was given up may still come to its end, and must not leave a second tail behind
+    const { newest } = await this.#run("tail", () => this.#resync());
+    if (this.#closed) throw closed("tail");
+    if (this.#following === undefined) {
+      this.#head = newest;
+      void this.#follow();
+    }
+    return this.#tails.add(handlers, Math.max(newest, this.#head), () => {
+      if (this.#tails.size === 0) this.#stopFollowing();
     });
   }
 
@@ -363,8 +363,4 @@ function pageOf({ topics, limit, maxLength }: WantedPage): WantedPage {
 
 function sameTopics(one: readonly string[] | undefined, other: readonly string[] | undefined): boolean {
   return one === other || one?.length === other?.length && one?.every((topic, i) => topic === other![i]) === true;
-}
-
-function closed(call: string): SseError {
-  return new SseError("backend-failed", `Cannot ${call} as the store is closed`);
 }

@@ -30,7 +30,7 @@ export interface PostgresClient {
 /** Entries that are followed at once, and bytes of them unless one alone has more. */
 const PAGE = { limit: 512, maxLength: 1 << 22 };
 /** Among how many entries topics are looked for at once: doubled while few are found. */
-const AMONG = { least: 4_096, most: 65_536 };
+const AMONG = { least: 256, most: 65_536 };
 /** SQLSTATEs of a server that is starting, stopping, full, or has become a replica. */
 const PASSING = /^(?:57P0[123]|53300|25006|40001|40P01|08...)$/;
 /** Failures to connect: nothing was sent. */
@@ -126,31 +126,45 @@ export class PostgresEngine implements LogEngine {
   async page(after: number, { topics, limit, maxLength }: WantedPage): Promise<LogPage> {
     const keys = topics?.map(keyOf);
     const named = keys === undefined || keys.includes(undefined) ? undefined : keys as string[];
+    // Among the next so many; where few were found, by the index, which would look at all that it finds to sort it
+    const isSparse = this.#among > AMONG.most;
+    const bounded = named !== undefined && !isSparse;
+    const events = bounded
+      ? `(SELECT * FROM freshet_events WHERE log = l.id AND position > $2 AND position <= coalesce(p.upper, l.newest)
+           ORDER BY position OFFSET 0)`
+      : "freshet_events";
+    const parameters = [this.#log, String(after), String(limit), String(maxLength)];
+    if (named !== undefined) parameters.push(arrayOf(named));
+    if (bounded) parameters.push(String(this.#among));
     const rows = await this.#query(
       `SELECT l.newest, l.oldest, p.upper, e.* FROM freshet_logs l
-         LEFT JOIN LATERAL (${named === undefined ? "SELECT NULL::bigint AS upper" : UPPER}) p ON true
+         LEFT JOIN LATERAL (${bounded ? UPPER : "SELECT NULL::bigint AS upper"}) p ON true
          LEFT JOIN LATERAL (
-           SELECT ${COLUMNS} FROM (
-             SELECT *, first_value(upto) OVER (ORDER BY position) AS base FROM (
-               SELECT ${COLUMNS}, upto FROM freshet_events WHERE log = l.id AND position > $2
+           SELECT ${COLUMNS}, found FROM (
+             SELECT *, first_value(upto) OVER (ORDER BY position) AS base, count(*) OVER () AS found FROM (
+               SELECT ${COLUMNS}, upto FROM ${events} r WHERE log = l.id AND position > $2
                  ${named === undefined ? "" : MATCHING} ORDER BY position LIMIT $3::integer) f
            ) w WHERE upto - base <= $4::bigint
          ) e ON true WHERE l.name = $1 ORDER BY e.position`,
-      [
-        ...[this.#log, String(after), String(limit), String(maxLength)],
-        ...(named === undefined ? [] : [String(this.#among), arrayOf(named)]),
-      ],
+      parameters,
     );
     if (rows.length === 0) return { entries: [], examined: after, ends: true }; // the log is still to be made
     const { newest, oldest, upper } = rows[0] as Record<string, string | null>;
     const entries = rows.filter(({ position }) => position !== null).map(entryOf);
     const last = entries.at(-1);
     // A page may be short as its entries are large: then there is more
-    const full = last !== undefined && last.position < Number(newest) &&
-      (named === undefined || entries.length >= limit);
-    if (named !== undefined) this.#among = entries.length < 32 ? Math.min(this.#among * 2, AMONG.most) : AMONG.least;
-    const examined = full ? last.position : Number(upper ?? newest);
-    return { entries, examined: Math.max(after, examined), ends: !full && upper === null, oldest: Number(oldest) };
+    const found = Number(rows[0]!["found"] ?? 0);
+    const isFull = last !== undefined && last.position < Number(newest) && (found >= limit || found > entries.length);
+    if (named !== undefined) {
+      const isSmall = entries.length < limit / 2 && !isFull;
+      this.#among = isSmall
+        ? Math.min(this.#among * 2, 2 * AMONG.most)
+        : isSparse
+        ? AMONG.least
+        : Math.max(this.#among / 2, AMONG.least);
+    }
+    const examined = isFull ? last.position : Number(upper ?? newest);
+    return { entries, examined: Math.max(after, examined), ends: !isFull && upper === null, oldest: Number(oldest) };
   }
 
   pageBack(before: number): Promise<readonly LogEntry[]> {
@@ -260,8 +274,8 @@ export class PostgresEngine implements LogEngine {
 
 /** The position up to which topics are looked for; none if that is the end. */
 const UPPER = "SELECT (SELECT position FROM freshet_events WHERE log = l.id AND position > $2 ORDER BY position " +
-  "OFFSET $5::integer LIMIT 1) AS upper";
-const MATCHING = "AND (p.upper IS NULL OR position <= p.upper) AND (keys && $6::text::text[] OR tells_loss)";
+  "OFFSET $6::integer LIMIT 1) AS upper";
+const MATCHING = "AND (keys && $5::text::text[] OR tells_loss)";
 
 /** Whether the server has answered, and so done nothing. */
 function isAnswer(error: unknown): boolean {

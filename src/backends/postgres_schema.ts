@@ -134,14 +134,16 @@ BEGIN
       END LOOP;
       cut := cut - span;
     END IF;
-    -- Some more than were added, so that a lower limit is reached in small steps
-    SELECT max(o.position) INTO cut FROM (
-      SELECT e.position, e.time, e.upto FROM freshet_events e
-        WHERE e.log = l.id AND e.position >= l.oldest ORDER BY e.position LIMIT 2 * added + 100) o
-      WHERE o.position <= cut OR o.time < ms - max_age OR o.upto <= l.bytes - max_bytes;
-    IF cut IS NOT NULL THEN
+    -- Is the oldest too many, too old, or too much? Then some more than were added, so that a lower limit is reached in steps
+    IF EXISTS (SELECT FROM freshet_events e WHERE e.log = l.id AND e.position = l.oldest
+      AND (e.position <= cut OR e.time < ms - max_age OR e.upto <= l.bytes - max_bytes)) THEN
+      SELECT max(o.position) INTO cut FROM (
+        SELECT e.position, e.time, e.upto FROM freshet_events e
+          WHERE e.log = l.id AND e.position >= l.oldest ORDER BY e.position LIMIT 2 * added + 100) o
+        WHERE o.position <= cut OR o.time < ms - max_age OR o.upto <= l.bytes - max_bytes;
       DELETE FROM freshet_events e WHERE e.log = l.id AND e.position BETWEEN l.oldest AND cut;
-      l.oldest := cut + 1;
+      SELECT coalesce(min(e.position), l.newest + 1) INTO l.oldest FROM freshet_events e
+        WHERE e.log = l.id AND e.position > cut;
     END IF;
     UPDATE freshet_logs f SET newest = l.newest, oldest = l.oldest, time = ms, bytes = l.bytes WHERE f.id = l.id;
     PERFORM pg_notify(rpad('freshet:' || log_name || ':', 63, '-'), l.newest::text);

@@ -31,6 +31,7 @@ import type {
 import { STORE_ID, storeId } from "../broker/store_id.ts";
 import { matchesAny, matchesTopic } from "../broker/topic.ts";
 import { SseError } from "../errors.ts";
+import { closed } from "./closed.ts";
 import { type CheckedOptions, checkOptions, type SqliteReplayStoreOptions } from "./sqlite_options.ts";
 import { bodyOf, eventOf, type Stored } from "./event_body.ts";
 import { announceIn } from "./sqlite_nodes.ts";
@@ -120,21 +121,27 @@ export class SqliteReplayStore implements ReplayStore {
       const from = Math.max(after, removed);
       const events: StoredEvent[] = [];
       let position = from;
-      let examined = 0;
       let left = maxLength;
+      let names = { text: "[]", topics: [] as readonly string[] }; // which often are those of the event before
       const rows = this.#prepare(
         "SELECT position, own_id AS ownId, topics, body, time FROM events WHERE position > ? ORDER BY position LIMIT ?",
       );
-      for (const row of rows.all(from, EXAMINED_ROWS) as unknown as Stored[]) {
-        if (events.length >= limit || left <= 0) return { events, position, removed };
-        examined++;
-        position = row.position;
-        const event = eventOf(row, this.#epoch);
-        if (topics !== undefined && !matchesAny(topics, event.topics)) continue;
-        events.push(event);
-        left -= event.data.length;
+      // No more at once than may be wanted
+      const step = Math.min(limit, EXAMINED_ROWS);
+      for (let examined = 0; examined < EXAMINED_ROWS && events.length < limit && left > 0; examined += step) {
+        const page = rows.all(position, step) as unknown as Stored[];
+        for (const row of page) {
+          if (left <= 0) return { events, position, removed };
+          position = row.position;
+          if (names.text !== row.topics) names = { text: row.topics, topics: JSON.parse(row.topics) };
+          if (topics !== undefined && !matchesAny(topics, names.topics)) continue;
+          const event = eventOf(row, this.#epoch, names.topics);
+          events.push(event);
+          left -= event.data.length;
+        }
+        if (page.length < step) return { events, position: Math.max(position, this.#newest()), removed };
       }
-      return { events, position: examined < EXAMINED_ROWS ? Math.max(position, this.#newest()) : position, removed };
+      return { events, position, removed };
     });
   }
 
@@ -439,8 +446,4 @@ export class SqliteReplayStore implements ReplayStore {
 /** Whether another connection has the file. */
 function isBusy(error: unknown): boolean {
   return error instanceof Error && /database (?:table )?is (?:locked|busy)/i.test(error.message);
-}
-
-function closed(call: string): SseError {
-  return new SseError("backend-failed", `Cannot ${call} as the store is closed`);
 }

@@ -1,3 +1,5 @@
+import { limitsOf } from "./engine_options.ts";
+
 /** Options for `SqliteReplayStore`. Of several limits, the first that is reached removes. */
 export interface SqliteReplayStoreOptions {
   /**
@@ -19,6 +21,11 @@ export interface SqliteReplayStoreOptions {
    */
   readonly maxBytes?: number | undefined;
   /**
+   * `"none"` uses the file to carry events between processes only: it holds the
+   * last ten seconds or 8 MiB of them, so that each process can fetch them.
+   */
+  readonly retention?: "none" | undefined;
+  /**
    * What an event survives once `publish` has resolved: `"process"` the end of the process however it ends, `"disk"` that
    * of the machine too, at the price of an `fsync` for each batch (`synchronous=FULL`).
    *
@@ -35,7 +42,9 @@ export interface SqliteReplayStoreOptions {
 
 /** The options, each with its value. */
 export type CheckedOptions = {
-  readonly [Name in keyof SqliteReplayStoreOptions]-?: NonNullable<SqliteReplayStoreOptions[Name]>;
+  readonly [Name in Exclude<keyof SqliteReplayStoreOptions, "retention">]-?: NonNullable<
+    SqliteReplayStoreOptions[Name]
+  >;
 };
 
 /**
@@ -51,6 +60,7 @@ export function checkOptions(options: SqliteReplayStoreOptions): CheckedOptions 
     maxBytes = 1 << 30,
     durability = "process",
     pollInterval = 50,
+    retention,
     ...unknown
   } = options;
   for (const name of Object.keys(unknown)) {
@@ -65,5 +75,5 @@ export function checkOptions(options: SqliteReplayStoreOptions): CheckedOptions 
   if (durability !== "process" && durability !== "disk") {
     throw new TypeError(`Cannot make store as durability must be "process" or "disk": got ${durability}`);
   }
-  return { maxEvents, maxAge, maxBytes, durability, pollInterval };
+  return { ...limitsOf(retention, { maxEvents, maxAge, maxBytes }), durability, pollInterval };
 }

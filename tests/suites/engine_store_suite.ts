@@ -170,6 +170,20 @@ export function engineStoreSuite(
       assertEquals((await allOf(aged)).map(({ data }) => data), ["new", "again"]);
     });
 
+    test("large events are read in pages, and none is left out", async () => {
+      const store = await open(newLog());
+      for (let i = 0; i < 60; i++) {
+        await store.append([{ topics: ["large"], data: `${i} `.padEnd(200_000, "x") }, {
+          topics: ["other"],
+          data: "",
+        }]);
+      }
+      for (const topics of [undefined, ["large"], ["large/**", "x"]]) {
+        const events = (await allOf(store, topics)).filter(({ data }) => data !== "");
+        assertEquals(events.map(({ data }) => parseInt(data)), Array.from({ length: 60 }, (_, i) => i));
+      }
+    });
+
     test("hundreds of topics and patterns: each reads what it reaches", async () => {
       const store = await open(newLog());
       const topics = Array.from({ length: 300 }, (_, i) => `r${i % 5}/s${i % 11}/${i}`);
