@@ -10,6 +10,7 @@ import { SqliteReplayStore } from "../src/backends/sqlite.ts";
 import { createHub, type Hub } from "../src/hub/hub.ts";
 import { childrenOf, type Engine, missing, redisServer, startEngine } from "./support/engines.ts";
 import { commandLine } from "./support/hub_process.ts";
+import { runtime, serve } from "./support/runtime.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "freshet-nodes-"));
 process.on("exit", () => rmSync(folder, { recursive: true, force: true }));
@@ -104,6 +105,26 @@ class Command {
     process.kill(this.child.pid!, signal);
     return await ended;
   }
+}
+
+// Deno.serve needs --unstable-net for it, which the tests run without
+if (runtime !== "deno") {
+  describe("serve() with reusePort", () => {
+    it("lets two servers listen on one port", async () => {
+      const one = await serve(() => new Response("one"), { port: 0, reusePort: true });
+      const { port } = new URL(one.url);
+      const two = await serve(() => new Response("two"), { port: Number(port), reusePort: true });
+      const answers = new Set<string>();
+      await until(async () => {
+        answers.add(
+          await (await fetch(one.url, { headers: { "x-try": String(answers.size) }, keepalive: false })).text(),
+        );
+        if (answers.size === 1) await one.close(); // the system need not spread a few over both
+        return answers.has("two");
+      });
+      await two.close();
+    });
+  });
 }
 
 describe("freshet serve --workers", () => {

@@ -30,6 +30,7 @@ export function holesOf(text: string): Hole[] {
 
 /** Whether `next` comes directly after `position`, but for holes. */
 export function follows({ holes }: Holes, position: number, next: number): boolean {
+  if (next === position + 1) return true;
   let at = position;
   for (const { from, to } of holes) if (from <= at && at < to) at = to;
   return at + 1 === next;

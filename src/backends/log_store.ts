@@ -85,18 +85,17 @@ export class LogReplayStore implements ReplayStore {
       let removed = 0;
       let left = maxLength;
       const missing = async (next: number): Promise<void> => {
-        if (follows(state, position, next)) return;
-        state = await this.#resync();
+        state = await this.#resync(); // a hole may be new
         if (!follows(state, position, next)) removed = Math.max(removed, next - 1);
       };
       for (let page = 0; page < PAGES && events.length < limit && left > 0; page++) {
         const known = this.#seen; // before asking: what comes meanwhile is not skipped
         const wanted = pageOf({ topics, limit: limit - events.length, maxLength: left });
         const { entries, examined, ends, oldest } = await this.#page(position, wanted);
-        if (oldest !== undefined && oldest > position + 1) await missing(oldest);
+        if (oldest !== undefined && oldest > position && !follows(state, position, oldest)) await missing(oldest);
         for (const entry of entries) {
           if (events.length >= limit || left <= 0) return { events, position, removed };
-          if (oldest === undefined) await missing(entry.position);
+          if (oldest === undefined && !follows(state, position, entry.position)) await missing(entry.position);
           position = entry.position;
           if (entry.tellsLoss || this.#isAged(entry)) removed = position;
           else {

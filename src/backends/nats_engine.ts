@@ -233,9 +233,11 @@ export class NatsEngine implements LogEngine {
       if (state.last_seq > feed.position) messages = await feed.take(SILENT_MS, isEnough);
       if (state.last_seq > feed.position && messages.length === 0) this.stop();
     }
-    if (feed.renewed && messages.length === 0) this.#isSuspect = true;
+    if (feed.renewed) this.#isSuspect = true;
     const last = messages.at(-1);
-    if (last !== undefined && !feed.renewed) this.#last = { seq: last.seq, time: last.time.getTime() };
+    if (last !== undefined && !(feed.renewed && await this.#lacks(this.#last, last.seq))) {
+      this.#last = { seq: last.seq, time: last.time.getTime() };
+    }
     for (const message of messages) if (message.subject === this.#subjects.loss) await this.#adopt(message);
     return messages.map((message) => this.#entryOf(message));
   }

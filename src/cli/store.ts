@@ -55,7 +55,7 @@ export async function openStore(
     case "redis":
     case "rediss": {
       const { RedisReplayStore } = await import("../backends/redis.ts");
-      const { createClient } = await library("redis", () => import("redis"));
+      const { createClient } = await import("redis").catch(missing("redis"));
       const client = createClient({ url: where });
       client.on("error", onError);
       void client.connect().catch(() => {}); // it tries again by itself, and tells onError
@@ -69,8 +69,8 @@ export async function openStore(
     case "nats":
     case "tls": {
       const { NatsReplayStore } = await import("../backends/nats.ts");
-      const { connect } = await library("@nats-io/transport-node", () => import("@nats-io/transport-node"));
-      const { jetstream } = await library("@nats-io/jetstream", () => import("@nats-io/jetstream"));
+      const { connect } = await import("@nats-io/transport-node").catch(missing("@nats-io/transport-node"));
+      const { jetstream } = await import("@nats-io/jetstream").catch(missing("@nats-io/jetstream"));
       const { host, username, password } = new URL(where.replace(/^\w+/, "http"));
       const user = decodeURIComponent(username);
       const options = {
@@ -85,7 +85,7 @@ export async function openStore(
     case "postgres":
     case "postgresql": {
       const { PostgresReplayStore } = await import("../backends/postgres.ts");
-      const { default: postgres } = await library("postgres", () => import("postgres"));
+      const { default: postgres } = await import("postgres").catch(missing("postgres"));
       const sql = postgres(where, { onnotice: () => {}, fetch_types: false }); // PostgresReplayStore says why
       return closing(new PostgresReplayStore(sql, limits), () => sql.end({ timeout: 1 }));
     }
@@ -119,10 +119,10 @@ async function reach<T>(where: string, attempt: () => Promise<T>): Promise<T> {
   }
 }
 
-async function library<T>(name: string, load: () => Promise<T>): Promise<T> {
-  try {
-    return await load();
-  } catch (error) {
-    throw new UsageError(`This store needs the package ${name}: npm install ${name} (${(error as Error).message})`);
-  }
+/** A bundler leaves out what it does not find if its absence is caught where it is imported. */
+function missing(name: string): (error: unknown) => never {
+  return (error) => {
+    const why = error instanceof Error ? error.message : String(error);
+    throw new UsageError(`This store needs the package ${name}: npm install ${name} (${why})`);
+  };
 }

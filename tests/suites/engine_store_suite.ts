@@ -354,7 +354,7 @@ export function engineStoreSuite(
       for (let i = 0; i < 10; i++) await here.publish("t", { data: `kept ${i}` });
       await engine.save();
       for (let i = 0; i < 10; i++) await here.publish("t", { data: `lost ${i}` });
-      await mine.until(20);
+      await Promise.all([mine.until(20), theirs.until(20)]);
       await engine.lose();
       await there.publish("t", { data: "new" });
       const isTold = ({ seen }: typeof mine): boolean =>
