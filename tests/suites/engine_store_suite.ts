@@ -351,6 +351,7 @@ export function engineStoreSuite(
       const log = newLog();
       const [here, there] = [await broker(log, { timeout: 20_000 }), await broker(log, { timeout: 20_000 })];
       const [mine, theirs] = [reading(here.subscribe("t")), reading(there.subscribe("t"))];
+      await there.publish("other", { data: "the tail runs" });
       for (let i = 0; i < 10; i++) await here.publish("t", { data: `kept ${i}` });
       await engine.save();
       for (let i = 0; i < 10; i++) await here.publish("t", { data: `lost ${i}` });
