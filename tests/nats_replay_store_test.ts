@@ -41,6 +41,15 @@ describe("NatsReplayStore on nats-server", { skip }, () => {
     await store.close();
   });
 
+  it("takes over a stream that was made with other limits, lower ones too", async () => {
+    const before = open();
+    await before.append([{ topics: ["a"], data: "1" }, { topics: ["a"], data: "2" }]);
+    const after = new NatsReplayStore(jetstream(connection), { name: `test-${logs}`, maxAge: 60_000, maxEvents: 1 });
+    assertEquals((await after.read(0, { limit: 9 })).events.map(({ data }) => data), ["2"]);
+    await before.close();
+    await after.close();
+  });
+
   it("refuses an event above max_payload, says why, and takes the others", async () => {
     const store = open();
     const results = await store.append([

@@ -41,6 +41,8 @@ export interface StreamLimits {
   readonly max_bytes: number;
   /** How many messages of one subject; -1 for no limit. */
   readonly max_msgs_per_subject: number;
+  /** For how long a message is known by its ID, in nanoseconds: no longer than `max_age`. */
+  readonly duplicate_window: number;
 }
 
 /** The part of a stream's configuration that is used. */

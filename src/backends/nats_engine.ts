@@ -31,6 +31,9 @@ const READER_MS = 10_000;
 const ATTEMPT_MS = 1_000;
 /** How long a consumer may bring nothing of what the stream is known to hold, in milliseconds. */
 const SILENT_MS = 250;
+/** For how long a message that is sent again is known, at least, in milliseconds. */
+const DUPLICATES_MS = 120_000;
+const NS_PER_MS = 1_000_000;
 /** JetStream's code for a subject that has a message already. */
 const WRONG_LAST_SEQUENCE = 10071;
 /** What a server answers for a while only: no leader, no resources now, JetStream not up yet. */
@@ -64,7 +67,7 @@ export class NatsEngine implements LogEngine {
 
   constructor(
     client: JetStreamClient,
-    { name, maxEvents, maxAge, maxBytes }: CheckedEngineOptions,
+    { name, maxEvents, maxAge, maxBytes, timeout }: CheckedEngineOptions,
     { maxEventsPerTopic, storage, replicas }: {
       readonly maxEventsPerTopic: number;
       readonly storage: "file" | "memory";
@@ -77,9 +80,10 @@ export class NatsEngine implements LogEngine {
     const unlimited = (limit: number, none: number): number => limit === Infinity ? none : Math.floor(limit);
     this.#limits = {
       max_msgs: unlimited(maxEvents, -1),
-      max_age: unlimited(maxAge, 0) * 1_000_000, // nanoseconds
+      max_age: unlimited(maxAge, 0) * NS_PER_MS,
       max_bytes: unlimited(maxBytes, -1),
       max_msgs_per_subject: unlimited(maxEventsPerTopic, -1),
+      duplicate_window: Math.floor(Math.min(maxAge, Math.max(DUPLICATES_MS, 2 * timeout))) * NS_PER_MS,
     };
     this.#storage = storage;
     this.#replicas = replicas;
@@ -174,8 +178,8 @@ export class NatsEngine implements LogEngine {
       feed.close();
       throw new Error(`the consumer brought nothing after ${from} of ${state.last_seq}`);
     }
-    // What a feed holds in advance does not know of what was published since
-    const ends = last.seq >= state.last_seq || last.info.pending === 0 && !goesOn;
+    // Nothing else tells: what a feed holds in advance does not know of what was published since
+    const ends = last.seq >= state.last_seq;
     if (ends || feed.renewed || last.info.pending === 0) feed.close();
     else this.#keepReader(feed);
     const entries = messages.map((message) => this.#entryOf(message));
@@ -262,7 +266,8 @@ export class NatsEngine implements LogEngine {
       });
     await publish().catch(async (error) => {
       if (!(error instanceof Error) || error.name !== "JetStreamNotEnabled") throw error;
-      const limits: StreamLimits = { max_msgs: -1, max_bytes: -1, max_age: ttl * 1_000_000, max_msgs_per_subject: 1 };
+      const max_age = ttl * NS_PER_MS;
+      const limits = { max_msgs: -1, max_bytes: -1, max_age, max_msgs_per_subject: 1, duplicate_window: max_age };
       await this.#ask(({ streams }) =>
         streams.add({
           name: stream,
@@ -363,12 +368,8 @@ export class NatsEngine implements LogEngine {
       await this.#make();
       info = await ask();
     }
-    const { max_msgs, max_age, max_bytes, max_msgs_per_subject } = info.config;
     const limits = this.#limits;
-    if (
-      max_msgs !== limits.max_msgs || max_age !== limits.max_age || max_bytes !== limits.max_bytes ||
-      max_msgs_per_subject !== limits.max_msgs_per_subject
-    ) {
+    if (Object.entries(limits).some(([name, limit]) => info.config[name as keyof StreamLimits] !== limit)) {
       await this.#ask(({ streams }) => streams.update(this.#stream, { ...limits }));
     }
     return info;

@@ -1,4 +1,4 @@
-import type { Group } from "./group.ts";
+import type { Group, Groups } from "./group.ts";
 import type { ReplayStore } from "./replay_store.ts";
 import { checkPattern, containsPattern, matchesAny } from "./topic.ts";
 
@@ -12,7 +12,7 @@ type Count = readonly [topics: readonly string[], subscribers: number];
 
 /** What presence needs of its broker. */
 export interface PresenceHost {
-  readonly groups: Iterable<Group>;
+  readonly groups: Groups;
   onError(error: unknown): void;
 }
 
@@ -45,11 +45,14 @@ export class Presence {
   /** How many subscribers a topic reaches, or have all that they subscribe to within a pattern. */
   count(topic: string): number {
     checkPattern(topic);
-    const counts = topic.includes("*")
-      ? (topics: readonly string[]) => topics.every((inner) => containsPattern(topic, inner))
-      : (topics: readonly string[]) => matchesAny(topics, [topic]);
+    const isPattern = topic.includes("*");
+    const counts = (topics: readonly string[]): boolean =>
+      isPattern ? topics.every((inner) => containsPattern(topic, inner)) : matchesAny(topics, [topic]);
+    const own = new Set<Group>();
+    if (!isPattern) this.#host.groups.match(topic, (group) => own.add(group)); // without looking at the others
+    else for (const group of this.#host.groups) if (counts(group.topics)) own.add(group);
     let count = 0;
-    for (const { topics, subscribers } of this.#host.groups) if (counts(topics)) count += subscribers;
+    for (const { subscribers } of own) count += subscribers;
     for (const other of this.#others.values()) {
       for (const [topics, subscribers] of other.counts) if (counts(topics)) count += subscribers;
     }

@@ -49,21 +49,23 @@ export function makeToken(tokens: Tokens | undefined, request: Request, maxBodyB
  * Answers `DELETE /connections/<id>` and `DELETE /connections?user=…`: ends streams now, on every node. It says how many
  * this node had; whether another has the one that is named, it does not know.
  */
-export async function endConnections(ends: ConnectionEnds, request: Request): Promise<Response> {
-  const { pathname, searchParams } = new URL(request.url);
-  const id = pathname.slice("/connections".length).replace(/^\//, "");
-  const user = searchParams.get("user");
-  if ((id === "") === (user === null)) {
-    return problem(
-      400,
-      "Name a connection, as in DELETE /connections/<id>, or a user, as in DELETE /connections?user=ann",
-    );
-  }
-  const ended = await ends.end(user === null ? { id } : { user });
-  if (ended === 0 && user === null && !ends.reachesOthers) {
-    return problem(404, `There is no connection ${JSON.stringify(id)}`);
-  }
-  return Response.json({ ended });
+export function endConnections(ends: ConnectionEnds, request: Request): Promise<Response> {
+  return orProblem(async () => {
+    const { pathname, searchParams } = new URL(request.url);
+    const id = pathname.slice("/connections".length).replace(/^\//, "");
+    const user = searchParams.get("user");
+    if ((id === "") === (user === null)) {
+      return problem(
+        400,
+        "Name a connection, as in DELETE /connections/<id>, or a user, as in DELETE /connections?user=ann",
+      );
+    }
+    const ended = await ends.end(user === null ? { id } : { user });
+    if (ended === 0 && user === null && !ends.reachesOthers) {
+      return problem(404, `There is no connection ${JSON.stringify(id)}`);
+    }
+    return Response.json({ ended });
+  });
 }
 
 function fieldsOf(form: URLSearchParams, names: readonly string[]): string[] {
