@@ -278,7 +278,8 @@ for (const name of wanted) {
   const url = engine?.url ?? `sqlite:${join(folder, "events.db")}`;
   const subjects = { ours: await ours(url), bare: await bare[name]!(url) };
   // A process that publishes hears what there is, its own too
-  for (const subject of Object.values(subjects)) await subject.follow(() => {});
+  const heard = { ours: "", bare: "" };
+  for (const who of ["ours", "bare"] as const) await subjects[who].follow((data) => void (heard[who] = data));
   const cells: string[] = [];
   for (const underWay of UNDER_WAY) {
     const rates = { ours: 0, bare: 0 };
@@ -303,7 +304,8 @@ for (const name of wanted) {
     for (let i = 0; i < REPLAYED; i += 1_000) {
       await Promise.all(Array.from({ length: 1_000 }, () => subjects[who].publish(DATA)));
     }
-    if (who === "ours") await subjects.ours.publish("ends");
+    await subjects[who].publish("ends");
+    while (heard[who] !== "ends") await new Promise((resolve) => setTimeout(resolve, 10));
     const before = process.memoryUsage().rss;
     let most = before;
     const watching = setInterval(() => most = Math.max(most, process.memoryUsage().rss), 20);

@@ -55,6 +55,8 @@ export interface LogEngine {
   append(batch: readonly NewEvent[], sequence: number): Promise<LogAppended>;
   /** Entries after a position, upwards. */
   page(after: number, wanted: WantedPage): Promise<LogPage>;
+  /** Resolves when pages that were asked for are on their way, if they are not at once. */
+  asked?(): Promise<void>;
   /** Entries before a position, downwards: as many as make a page, none when there are no more. */
   pageBack(before: number): Promise<readonly LogEntry[]>;
   /** The entry at a position, or the next. */

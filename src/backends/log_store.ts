@@ -16,29 +16,18 @@ import { SseError } from "../errors.ts";
 import { AppendQueue } from "./append_queue.ts";
 import { closed } from "./closed.ts";
 import { eventOf } from "./event_body.ts";
-import type { LogEngine, LogEntry, LogPage, WantedPage } from "./log_engine.ts";
+import type { LogEngine, LogEntry } from "./log_engine.ts";
+import { LogPages } from "./log_pages.ts";
 import { follows, givenOut, isInHole, type LogState } from "./log_state.ts";
 import { Tails } from "./tails.ts";
 import { within } from "./within.ts";
 
-/** Pages that one read asks for, entries of each, and UTF-16 code units unless one entry alone has more. */
+/** Pages that one read looks at. */
 const PAGES = 8;
-const PAGE_ENTRIES = 256;
-const PAGE_LENGTH = 1 << 22;
-/** How large a page may be for the next to be asked for in advance, in UTF-16 code units. */
-const AHEAD_LENGTH = 1 << 20;
 /** How long `next` of an engine may wait for entries, in milliseconds. */
 export const NEXT_MS = 2_000;
 /** How long to wait after following has failed: doubled each time, up to the last. */
 const RETRY_MS = { first: 50, last: 1_000 };
-
-/** A page that was asked for before anybody wanted it. */
-interface Ahead {
-  readonly after: number;
-  readonly topics: readonly string[] | undefined;
-  readonly limit: number;
-  readonly page: Promise<LogPage>;
-}
 
 /**
  * What the stores on Redis and PostgreSQL have in common: one log, read by one
@@ -54,6 +43,7 @@ export class LogReplayStore implements ReplayStore {
   readonly #maxAge: number;
   readonly #timeout: number;
   readonly #queue: AppendQueue;
+  readonly #pages: LogPages;
   readonly #tails = new Tails();
   readonly #pauses = new Pauses();
   #state: LogState | undefined;
@@ -62,7 +52,6 @@ export class LogReplayStore implements ReplayStore {
   /** Up to where the tails have had everything. */
   #head = 0;
   #following: object | undefined;
-  #ahead: Ahead | undefined;
   #lastTopics: { readonly text: string; readonly topics: readonly string[] } = { text: "[]", topics: [] };
   #closed = false;
 
@@ -70,6 +59,7 @@ export class LogReplayStore implements ReplayStore {
     this.#engine = engine;
     this.#maxAge = maxAge;
     this.#timeout = timeout;
+    this.#pages = new LogPages(engine);
     this.#queue = new AppendQueue(engine.name, timeout, (batch, sequence) => this.#send(batch, sequence));
   }
 
@@ -84,36 +74,41 @@ export class LogReplayStore implements ReplayStore {
       let position = after;
       let removed = 0;
       let left = maxLength;
+      const aged = Date.now() - this.#maxAge;
+      let names: readonly string[] | undefined; // which often are those of the event before
+      let reaches = true;
       const missing = async (next: number): Promise<void> => {
         state = await this.#resync(); // a hole may be new
         if (!follows(state, position, next)) removed = Math.max(removed, next - 1);
       };
-      for (let page = 0; page < PAGES && events.length < limit && left > 0; page++) {
+      for (let pages = 0; pages < PAGES && events.length < limit && left > 0; pages++) {
         const known = this.#seen; // before asking: what comes meanwhile is not skipped
-        const wanted = pageOf({ topics, limit: limit - events.length, maxLength: left });
-        const { entries, examined, ends, oldest } = await this.#page(position, wanted);
+        const page = await this.#pages.next(position, topics, limit - events.length);
+        const { entries, examined, ends, oldest } = page;
         if (oldest !== undefined && oldest > position && !follows(state, position, oldest)) await missing(oldest);
-        for (const entry of entries) {
-          if (events.length >= limit || left <= 0) return { events, position, removed };
+        for (const [i, entry] of entries.entries()) {
+          if (events.length >= limit || left <= 0) {
+            this.#pages.keep(position, topics, { ...page, entries: entries.slice(i) });
+            return { events, position, removed };
+          }
           if (oldest === undefined && !follows(state, position, entry.position)) await missing(entry.position);
           position = entry.position;
-          if (entry.tellsLoss || this.#isAged(entry)) removed = position;
+          if (entry.tellsLoss || entry.time < aged) removed = position;
           else {
-            const names = this.#topicsOf(entry);
-            if (topics !== undefined && !matchesAny(topics, names)) continue;
+            const last = names;
+            names = this.#topicsOf(entry);
+            if (topics !== undefined && names !== last) reaches = matchesAny(topics, names);
+            if (!reaches) continue;
             const event = eventOf(entry, state.epoch, names);
             events.push(event);
             left -= event.data.length;
           }
         }
         position = Math.max(position, examined);
-        if (!ends) {
-          this.#askAhead(position, { topics, limit, maxLength }, entries);
-          continue;
-        }
+        if (!ends) continue;
         if (position === after && known <= after) { // nothing is known of what comes: ask
           state = await this.#resync();
-          if (this.#seen > position && page === 0) continue;
+          if (this.#seen > position && pages === 0) continue;
         }
         if (known > position) {
           // All of them are gone, unless no position was given out in between
@@ -199,7 +194,7 @@ export class LogReplayStore implements ReplayStore {
 
   close(): Promise<void> {
     this.#closed = true;
-    this.#ahead = undefined;
+    this.#pages.clear();
     this.#queue.close();
     this.#tails.clear();
     this.#pauses.end();
@@ -212,28 +207,6 @@ export class LogReplayStore implements ReplayStore {
     if (epoch !== this.#state?.epoch) await this.#resync().catch((error) => this.#tails.error(error));
     if (epoch === this.#state?.epoch) this.#seen = Math.max(this.#seen, newest);
     return results;
-  }
-
-  /** A page that was asked for in advance, or one that is asked for now. */
-  async #page(after: number, wanted: WantedPage): Promise<LogPage> {
-    const ahead = this.#ahead;
-    this.#ahead = undefined;
-    if (ahead?.after === after && sameTopics(ahead.topics, wanted.topics) && ahead.limit <= wanted.limit) {
-      const page = await ahead.page;
-      if (!page.ends) return page; // where the log ended then is not where it ends now
-    }
-    return await this.#engine.page(after, wanted);
-  }
-
-  /** Asks for the page after, if whoever reads is likely to want it and it is small enough to be held. */
-  #askAhead(after: number, { topics, limit, maxLength }: WantedPage, entries: readonly LogEntry[]): void {
-    let length = 0;
-    for (const { body } of entries) length += body.length;
-    if (length > AHEAD_LENGTH) return;
-    const wanted = pageOf({ topics, limit, maxLength });
-    const page = this.#engine.page(after, wanted);
-    page.catch(() => {}); // told to who reads on
-    this.#ahead = { after, topics, limit: wanted.limit, page };
   }
 
   /** Events of the same topics often come one after the other. */
@@ -349,17 +322,4 @@ export class LogReplayStore implements ReplayStore {
       await this.#pauses.wait(wait);
     }
   }
-}
-
-/** A page for a reader: of some topics only a few may be in it. */
-function pageOf({ topics, limit, maxLength }: WantedPage): WantedPage {
-  return {
-    topics,
-    limit: topics === undefined ? Math.min(limit, PAGE_ENTRIES) : PAGE_ENTRIES,
-    maxLength: Math.min(maxLength, PAGE_LENGTH),
-  };
-}
-
-function sameTopics(one: readonly string[] | undefined, other: readonly string[] | undefined): boolean {
-  return one === other || one?.length === other?.length && one?.every((topic, i) => topic === other![i]) === true;
 }

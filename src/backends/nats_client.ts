@@ -83,8 +83,8 @@ export interface JetStreamMessage {
 
 /** A message as a consumer brings it. */
 export interface ConsumedMessage extends JetStreamMessage {
-  /** How many come after it. */
-  readonly info: { readonly pending: number };
+  /** How many come after it, and when it was stored, in nanoseconds since 1970. */
+  readonly info: { readonly pending: number; readonly timestampNanos: number };
 }
 
 /** The messages that a consumer brings. */

@@ -16,8 +16,10 @@ import type {
   StreamInfo,
   StreamLimits,
 } from "./nats_client.ts";
+import { ATTEMPT_MS, NS_PER_MS } from "./nats_limits.ts";
 import { Feed } from "./nats_feed.ts";
 import { type Description, descriptionOf, type Segment, segmentsOf, textOf, textOfSegment } from "./nats_segments.ts";
+import { NatsNodes } from "./nats_nodes.ts";
 import { Subjects } from "./nats_subject.ts";
 import { within } from "./within.ts";
 
@@ -27,13 +29,10 @@ const FOLLOWED = 512;
 const PAGE_BACK = 64;
 /** How long a reader waits to be read on, in milliseconds. */
 const READER_MS = 10_000;
-/** How long an answer may take before a message is sent again, which the server stores once, or a question fails. */
-const ATTEMPT_MS = 1_000;
 /** How long a consumer may bring nothing of what the stream is known to hold, in milliseconds. */
 const SILENT_MS = 250;
 /** For how long a message that is sent again is known, at least, in milliseconds. */
 const DUPLICATES_MS = 120_000;
-const NS_PER_MS = 1_000_000;
 /** JetStream's code for a subject that has a message already. */
 const WRONG_LAST_SEQUENCE = 10071;
 /** What a server answers for a while only: no leader, no resources now, JetStream not up yet. */
@@ -57,6 +56,7 @@ export class NatsEngine implements LogEngine {
   readonly #storage: "file" | "memory";
   readonly #replicas: number;
   readonly #writer = crypto.randomUUID();
+  readonly #nodes: NatsNodes;
   #manager: Promise<JetStreamManager> | undefined;
   #description: Description | undefined;
   #feed: Feed | undefined;
@@ -77,6 +77,7 @@ export class NatsEngine implements LogEngine {
     this.#client = client;
     this.#stream = `freshet_${name}`;
     this.#subjects = new Subjects(name);
+    this.#nodes = new NatsNodes(client, this.#stream, (question) => this.#ask(question));
     const unlimited = (limit: number, none: number): number => limit === Infinity ? none : Math.floor(limit);
     this.#limits = {
       max_msgs: unlimited(maxEvents, -1),
@@ -159,30 +160,35 @@ export class NatsEngine implements LogEngine {
     const kept = this.#reader?.feed;
     clearTimeout(this.#reader?.timer);
     this.#reader = undefined;
-    const { state } = await this.#info();
-    if (from >= state.last_seq || state.messages === 0) {
-      kept?.close();
-      return { entries: [], examined: Math.max(after, this.#positionOf(state.last_seq)), ends: true };
-    }
-    const goesOn = kept !== undefined && kept.position === from;
+    const goesOn = kept?.position === from;
     if (!goesOn) kept?.close();
+    const hasSome = goesOn && kept.held > 0;
+    const before = hasSome ? undefined : (await this.#info()).state;
+    if (before !== undefined && (from >= before.last_seq || before.messages === 0)) {
+      if (goesOn) kept.close();
+      return { entries: [], examined: Math.max(after, this.#positionOf(before.last_seq)), ends: true };
+    }
     const feed = goesOn ? kept : await Feed.open(this.#client, this.#stream, from);
-    let bytes = 0;
-    const messages = await feed.take(NEXT_MS, (taken) => {
-      const { data, seq, info } = taken.at(-1)!;
-      bytes += data.length;
-      return taken.length === limit || bytes >= maxLength || seq >= state.last_seq || info.pending === 0;
+    const entries: LogEntry[] = [];
+    let length = 0;
+    const messages = await feed.take(NEXT_MS, (message, count) => {
+      const { seq, info } = message;
+      const entry = this.#entryOf(message, timeOf(info));
+      entries.push(entry);
+      length += entry.body.length;
+      return count === limit || length >= maxLength || info.pending === 0 ||
+        before !== undefined && seq >= before.last_seq;
     });
     const last = messages.at(-1);
     if (last === undefined) {
       feed.close();
-      throw new Error(`the consumer brought nothing after ${from} of ${state.last_seq}`);
+      throw new Error(`the consumer brought nothing after ${from} of ${before?.last_seq}`);
     }
-    // Nothing else tells: what a feed holds in advance does not know of what was published since
-    const ends = last.seq >= state.last_seq;
-    if (ends || feed.renewed || last.info.pending === 0) feed.close();
+    // Only the stream tells: what a feed holds in advance does not know of what was published since
+    const newest = before?.last_seq ?? (last.info.pending > 0 ? Infinity : (await this.#info()).state.last_seq);
+    const ends = last.seq >= newest;
+    if (ends || feed.renewed) feed.close();
     else this.#keepReader(feed);
-    const entries = messages.map((message) => this.#entryOf(message));
     return { entries, examined: entries.at(-1)?.position ?? after, ends };
   }
 
@@ -196,7 +202,7 @@ export class NatsEngine implements LogEngine {
         Promise.all(sequences.map((seq) => streams.getMessage(this.#stream, { seq })))
       );
       const found = answers.filter((message) => message !== null);
-      if (found.length > 0) return found.map((message) => this.#entryOf(message));
+      if (found.length > 0) return found.map((message) => this.#entryOf(message, message.time.getTime()));
       high = low - 1; // per-topic limits have removed all of these
     }
     return [];
@@ -205,13 +211,13 @@ export class NatsEngine implements LogEngine {
   async entryFrom(position: number): Promise<LogEntry | undefined> {
     const query = { seq: Math.max(1, this.#sequenceOf(position - 1) + 1), next_by_subj: this.#subjects.all };
     const message = await this.#ask(({ streams }) => streams.getMessage(this.#stream, query));
-    return message === null ? undefined : this.#entryOf(message);
+    return message === null ? undefined : this.#entryOf(message, message.time.getTime());
   }
 
   async find(ownId: string): Promise<LogEntry | undefined> {
     const query = { last_by_subj: this.#subjects.ownId(ownId) };
     const message = await this.#ask(({ streams }) => streams.getMessage(this.#stream, query));
-    return message === null ? undefined : this.#entryOf(message);
+    return message === null ? undefined : this.#entryOf(message, message.time.getTime());
   }
 
   tellLoss(): Promise<void> {
@@ -228,8 +234,7 @@ export class NatsEngine implements LogEngine {
       this.#feed = await Feed.open(this.#client, this.#stream, from);
     }
     const feed = this.#feed;
-    const isEnough = (taken: readonly ConsumedMessage[]): boolean =>
-      taken.length === FOLLOWED || taken.at(-1)!.info.pending === 0;
+    const isEnough = ({ info }: ConsumedMessage, count: number): boolean => count === FOLLOWED || info.pending === 0;
     let messages = await feed.take(NEXT_MS, isEnough);
     if (messages.length === 0) {
       // A consumer that was lost while the connection was away may be silent for ever
@@ -240,10 +245,10 @@ export class NatsEngine implements LogEngine {
     if (feed.renewed) this.#isSuspect = true;
     const last = messages.at(-1);
     if (last !== undefined && !(feed.renewed && await this.#lacks(this.#last, last.seq))) {
-      this.#last = { seq: last.seq, time: last.time.getTime() };
+      this.#last = { seq: last.seq, time: timeOf(last.info) };
     }
     for (const message of messages) if (message.subject === this.#subjects.loss) await this.#adopt(message);
-    return messages.map((message) => this.#entryOf(message));
+    return messages.map((message) => this.#entryOf(message, timeOf(message.info)));
   }
 
   stop(): void {
@@ -255,40 +260,8 @@ export class NatsEngine implements LogEngine {
     this.#reader = undefined;
   }
 
-  /** By a stream in memory that holds the newest word of each node, for as long as words hold. */
-  async announce(node: string, says: string | undefined, ttl: number): Promise<ReadonlyMap<string, string>> {
-    const subjects = new Subjects(this.#stream, "freshet_nodes");
-    const stream = `${this.#stream}_nodes`;
-    const publish = (): Promise<unknown> =>
-      this.#client.publish(subjects.topic(node), `${node}\n${says ?? ""}`, {
-        msgID: crypto.randomUUID(),
-        timeout: ATTEMPT_MS,
-      });
-    await publish().catch(async (error) => {
-      if (!(error instanceof Error) || error.name !== "JetStreamNotEnabled") throw error;
-      const max_age = ttl * NS_PER_MS;
-      const limits = { max_msgs: -1, max_bytes: -1, max_age, max_msgs_per_subject: 1, duplicate_window: max_age };
-      await this.#ask(({ streams }) =>
-        streams.add({
-          name: stream,
-          subjects: [subjects.all],
-          storage: "memory",
-          discard: "old",
-          num_replicas: 1,
-          ...limits,
-        })
-      );
-      await publish();
-    });
-    const nodes = new Map<string, string>();
-    for (let seq = 1;;) {
-      const query = { seq, next_by_subj: subjects.all };
-      const message = await this.#ask(({ streams }) => streams.getMessage(stream, query));
-      if (message === null) return nodes;
-      const [name, words] = decoder.decode(message.data).split("\n") as [string, string];
-      if (words !== "") nodes.set(name, words);
-      seq = message.seq + 1;
-    }
+  announce(node: string, says: string | undefined, ttl: number): Promise<ReadonlyMap<string, string>> {
+    return this.#nodes.announce(node, says, ttl);
   }
 
   async #publish(event: NewEvent, unique: string): Promise<{ seq: number; duplicate: boolean } | undefined> {
@@ -298,7 +271,7 @@ export class NatsEngine implements LogEngine {
       : topics.length === 1
       ? this.#subjects.topic(topics[0]!)
       : this.#subjects.several(`${this.#writer}-${unique}`);
-    const payload = `${JSON.stringify(topics)}\n${bodyOf(event)}\n${id ?? ""}`;
+    const payload = `${JSON.stringify(topics)}\n${id ?? ""}\n${bodyOf(event)}`;
     const options = { msgID: `${this.#writer}-${unique}`, timeout: ATTEMPT_MS };
     try {
       const expect = { lastSubjectSequence: 0 };
@@ -316,8 +289,8 @@ export class NatsEngine implements LogEngine {
       : null;
     this.#isSuspect = false;
     if (last === undefined) return false;
-    // One that is not there may have been removed by retention
-    return newest < last.seq || message !== null && message.time.getTime() !== last.time;
+    // One that is not there may have been removed by retention; a consumer's clock reads in 256 ns, and may round up
+    return newest < last.seq || message !== null && Math.abs(message.time.getTime() - last.time) > 1;
   }
 
   /**
@@ -331,7 +304,7 @@ export class NatsEngine implements LogEngine {
     const newest = this.#description!.segments.at(-1)!;
     const segment = { after, offset: Math.max(Date.now() * 1_000, newest.offset + newest.after + 1) - after };
     try {
-      await this.#client.publish(this.#subjects.loss, `[]\n[]\n\n${textOfSegment(segment)}`, {
+      await this.#client.publish(this.#subjects.loss, `[]\n\n${textOfSegment(segment)}`, {
         msgID: crypto.randomUUID(),
         timeout: ATTEMPT_MS,
         expect: { lastSubjectSequence: before?.seq ?? 0 },
@@ -349,7 +322,7 @@ export class NatsEngine implements LogEngine {
   /** Takes a segment over from the entry that begins it; whether it was not known yet. */
   async #adopt({ data }: JetStreamMessage): Promise<boolean> {
     const { epoch, segments } = this.#description!;
-    const [segment] = segmentsOf(decoder.decode(data).split("\n")[3]!) as [Segment];
+    const [segment] = segmentsOf(decoder.decode(data).split("\n")[2]!) as [Segment];
     if (segments.at(-1)!.offset >= segment.offset) return false;
     const description = this.#description = { epoch, segments: [...segments.slice(-31), segment] };
     // The entry may be removed one day. Whoever writes this writes the same
@@ -421,17 +394,24 @@ export class NatsEngine implements LogEngine {
     return Math.min(position - segments[i]!.offset, segments[i + 1]?.after ?? Infinity);
   }
 
-  #entryOf({ subject, seq, data, time }: JetStreamMessage): LogEntry {
-    const [topics, body, ownId] = decoder.decode(data).split("\n") as [string, string, string];
+  #entryOf({ subject, seq, data }: JetStreamMessage, time: number): LogEntry {
+    const lines = decoder.decode(data);
+    const topics = lines.indexOf("\n");
+    const ownId = lines.indexOf("\n", topics + 1);
     return {
       position: this.#positionOf(seq),
-      time: time.getTime(),
-      topics,
-      body,
-      ownId: ownId === "" ? undefined : ownId,
+      time,
+      topics: lines.slice(0, topics),
+      ownId: ownId === topics + 1 ? undefined : lines.slice(topics + 1, ownId),
+      body: lines.slice(ownId + 1),
       tellsLoss: subject === this.#subjects.loss,
     };
   }
+}
+
+/** In milliseconds. */
+function timeOf({ timestampNanos }: ConsumedMessage["info"]): number {
+  return Math.floor(timestampNanos / NS_PER_MS);
 }
 
 /** Whether no server has the stream just now. */

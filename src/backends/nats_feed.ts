@@ -1,7 +1,7 @@
 import type { ConsumedMessage, ConsumedMessages, JetStreamClient, JetStreamConsumer } from "./nats_client.ts";
 
 /** Messages that a feed holds before they are taken. */
-const AHEAD = 512;
+const AHEAD = 1_024;
 /** How long one pull of messages waits at the server, in milliseconds; half of it without a sign is a failure. */
 const PULL_MS = 5_000;
 
@@ -13,15 +13,18 @@ export class Feed {
   renewed = false;
   readonly #consumer: JetStreamConsumer;
   readonly #messages: ConsumedMessages;
-  readonly #iterator: AsyncIterator<ConsumedMessage>;
-  #next: Promise<IteratorResult<ConsumedMessage>> | undefined;
+  #held: ConsumedMessage[] = [];
+  #failure: Error | undefined;
+  /** What waits for a message or the end, and for room. */
+  #wake = (): void => {};
+  #goOn = (): void => {};
 
   private constructor(position: number, consumer: JetStreamConsumer, messages: ConsumedMessages) {
     this.position = position;
     this.#consumer = consumer;
     this.#messages = messages;
-    this.#iterator = messages[Symbol.asyncIterator]();
     void this.#watch();
+    void this.#hold();
   }
 
   static async open(client: JetStreamClient, stream: string, after: number): Promise<Feed> {
@@ -32,37 +35,69 @@ export class Feed {
     return new Feed(after, consumer, await consumer.consume({ max_messages: AHEAD, expires: PULL_MS }));
   }
 
+  /** How many messages are there to be taken. */
+  get held(): number {
+    return this.#held.length;
+  }
+
   /**
    * Takes what is there, and waits for the first.
    *
-   * @param ms How long to wait for it.
-   * @param enough Whether these are enough.
+   * @param ms How long to wait for it, and for one after the other.
+   * @param isLast Whether a message is the last that is wanted, and the how many-th it is.
    */
-  async take(ms: number, enough: (messages: readonly ConsumedMessage[]) => boolean): Promise<ConsumedMessage[]> {
-    const messages: ConsumedMessage[] = [];
-    while (messages.length === 0 || !enough(messages)) {
-      this.#next ??= this.#iterator.next();
-      const result = await this.#within(ms, this.#next);
-      if (result === undefined) break;
-      this.#next = undefined;
-      if (result.done === true) throw new Error("the connection is closed");
-      messages.push(result.value);
-      this.position = result.value.seq;
+  async take(ms: number, isLast: (message: ConsumedMessage, count: number) => boolean): Promise<ConsumedMessage[]> {
+    const taken: ConsumedMessage[] = [];
+    for (;;) {
+      if (this.#held.length === 0 && !await this.#wait(ms)) return taken;
+      const held = this.#held;
+      let count = 0;
+      let ends = false;
+      while (count < held.length && !ends) {
+        const message = held[count++]!;
+        taken.push(message);
+        this.position = message.seq;
+        ends = isLast(message, taken.length);
+      }
+      this.#held = count === held.length ? [] : held.slice(count);
+      this.#goOn();
+      if (ends) return taken;
     }
-    return messages;
   }
 
   close(): void {
     const nothing = (): void => {}; // a server that is gone has no consumer left
     this.#messages.close().catch(nothing);
     this.#consumer.delete().catch(nothing);
+    this.#goOn();
   }
 
-  #within<T>(ms: number, promise: Promise<T>): Promise<T | undefined> {
+  /** Whether a message came in time. */
+  #wait(ms: number): Promise<boolean> {
+    if (this.#failure !== undefined) return Promise.reject(this.#failure);
     return new Promise((resolve, reject) => {
-      const timer = setTimeout(() => resolve(undefined), ms);
-      promise.then(resolve, reject).finally(() => clearTimeout(timer));
+      const timer = setTimeout(resolve, ms, false);
+      this.#wake = () => {
+        clearTimeout(timer);
+        if (this.#failure === undefined) resolve(true);
+        else reject(this.#failure);
+      };
     });
+  }
+
+  /** Never rejects. */
+  async #hold(): Promise<void> {
+    try {
+      for await (const message of this.#messages) {
+        this.#held.push(message);
+        this.#wake();
+        if (this.#held.length >= AHEAD) await new Promise<void>((resolve) => this.#goOn = resolve);
+      }
+      this.#failure = new Error("the connection is closed");
+    } catch (error) {
+      this.#failure = error instanceof Error ? error : new Error(String(error));
+    }
+    this.#wake();
   }
 
   async #watch(): Promise<void> {

@@ -2,7 +2,7 @@ import type { NewEvent } from "../broker/replay_store.ts";
 import { newEpoch, storeId } from "../broker/store_id.ts";
 import { AppendFailure } from "./append_queue.ts";
 import type { CheckedEngineOptions } from "./engine_options.ts";
-import { bodyOf } from "./event_body.ts";
+import { bodyOf, storedOf } from "./event_body.ts";
 import type { LogAppended, LogEngine, LogEntry, LogPage, WantedPage } from "./log_engine.ts";
 import type { LogState } from "./log_state.ts";
 import { NEXT_MS } from "./log_store.ts";
@@ -31,6 +31,7 @@ export interface PostgresClient {
 const PAGE = { limit: 512, maxLength: 1 << 22 };
 /** Among how many entries topics are looked for at once: doubled while few are found. */
 const AMONG = { least: 256, most: 65_536 };
+const EVERY = 2 ** 40;
 /** SQLSTATEs of a server that is starting, stopping, full, or has become a replica. */
 const PASSING = /^(?:57P0[123]|53300|25006|40001|40P01|08...)$/;
 /** Failures to connect: nothing was sent. */
@@ -39,7 +40,14 @@ const UNSENT = /^(?:ECONNREFUSED|ENOENT|ENOTFOUND|EAI_AGAIN|CONNECT_TIMEOUT|CONN
 /** How often to look while notifications are not heard, in milliseconds. */
 const UNHEARD_MS = 50;
 
-const COLUMNS = "position, time, own_id, tells_loss, topics, body";
+/** An entry but for its position: a client takes its time for each column. */
+const LINES =
+  "CASE WHEN tells_loss THEN '!' ELSE '' END || time || E'\\n' || coalesce(own_id, '') || E'\\n' || topics || " +
+  "E'\\n' || body AS lines";
+
+/** What the client itself waits with, where it can be had. */
+const laterTurn: (callback: () => void) => unknown =
+  (globalThis as { readonly setImmediate?: (callback: () => void) => unknown }).setImmediate ?? setTimeout;
 
 /** A log in PostgreSQL's tables; `postgres_schema.ts` tells how it is kept. */
 export class PostgresEngine implements LogEngine {
@@ -61,6 +69,8 @@ export class PostgresEngine implements LogEngine {
   /** What `next` waits for, while it waits. */
   #wake: (() => void) | undefined;
   #heard = false;
+  /** Where the log ended when it was last followed: nothing is asked for there until something is heard. */
+  #end: number | undefined;
 
   constructor(
     client: PostgresClient,
@@ -127,49 +137,51 @@ export class PostgresEngine implements LogEngine {
     const keys = topics?.map(keyOf);
     const named = keys === undefined || keys.includes(undefined) ? undefined : keys as string[];
     // Among the next so many; where few were found, by the index, which would look at all that it finds to sort it
-    const isSparse = this.#among > AMONG.most;
-    const bounded = named !== undefined && !isSparse;
-    const events = bounded
-      ? `(SELECT * FROM freshet_events WHERE log = l.id AND position > $2 AND position <= coalesce(p.upper, l.newest)
-           ORDER BY position OFFSET 0)`
-      : "freshet_events";
-    const parameters = [this.#log, String(after), String(limit), String(maxLength)];
-    if (named !== undefined) parameters.push(arrayOf(named));
-    if (bounded) parameters.push(String(this.#among));
+    const isSparse = named !== undefined && this.#among > AMONG.most;
+    const among = isSparse ? EVERY : named === undefined ? limit : Math.max(limit, this.#among);
+    const parameters = [this.#log, String(after), String(among), String(maxLength * Math.ceil(among / limit))];
+    if (named !== undefined) parameters.push(arrayOf(named), String(limit));
     const rows = await this.#query(
-      `SELECT l.newest, l.oldest, p.upper, e.* FROM freshet_logs l
-         LEFT JOIN LATERAL (${bounded ? UPPER : "SELECT NULL::bigint AS upper"}) p ON true
-         LEFT JOIN LATERAL (
-           SELECT ${COLUMNS}, found FROM (
-             SELECT *, first_value(upto) OVER (ORDER BY position) AS base, count(*) OVER () AS found FROM (
-               SELECT ${COLUMNS}, upto FROM ${events} r WHERE log = l.id AND position > $2
-                 ${named === undefined ? "" : MATCHING} ORDER BY position LIMIT $3::integer) f
-           ) w WHERE upto - base <= $4::bigint
-         ) e ON true WHERE l.name = $1 ORDER BY e.position`,
+      `WITH l AS MATERIALIZED (SELECT id, newest, oldest FROM freshet_logs WHERE name = $1),
+         first AS MATERIALIZED (
+           SELECT l.id, l.newest, e.* FROM l CROSS JOIN LATERAL (
+             SELECT position, upto FROM freshet_events WHERE log = l.id AND position > $2 ORDER BY position LIMIT 1) e),
+         place AS MATERIALIZED (SELECT id, position AS lower, ${UPPER} AS upper FROM first f)
+       SELECT 0 AS position, concat_ws(' ', newest, oldest, (SELECT upper FROM place)) AS lines FROM l
+       UNION ALL
+       SELECT e.* FROM place CROSS JOIN LATERAL (
+         SELECT position, ${LINES} FROM freshet_events WHERE log = place.id AND position BETWEEN lower AND upper
+           ${named === undefined ? "" : MATCHING}) e`,
       parameters,
     );
     if (rows.length === 0) return { entries: [], examined: after, ends: true }; // the log is still to be made
-    const { newest, oldest, upper } = rows[0] as Record<string, string | null>;
-    const entries = rows.filter(({ position }) => position !== null).map(entryOf);
-    const last = entries.at(-1);
-    // A page may be short as its entries are large: then there is more
-    const found = Number(rows[0]!["found"] ?? 0);
-    const isFull = last !== undefined && last.position < Number(newest) && (found >= limit || found > entries.length);
+    const place = rows.findIndex(({ position }) => position === "0");
+    const [newest, oldest, upper = newest] = (rows[place]!["lines"] as string).split(" ").map(Number) as [
+      number,
+      number,
+    ];
+    const entries = rows.toSpliced(place, 1).map(entryOf).sort((a, b) => a.position - b.position);
+    const isFull = named !== undefined && entries.length === limit;
     if (named !== undefined) {
-      const isSmall = entries.length < limit / 2 && !isFull;
+      const isSmall = entries.length < limit / 2;
       this.#among = isSmall
         ? Math.min(this.#among * 2, 2 * AMONG.most)
         : isSparse
         ? AMONG.least
         : Math.max(this.#among / 2, AMONG.least);
     }
-    const examined = isFull ? last.position : Number(upper ?? newest);
-    return { entries, examined: Math.max(after, examined), ends: !isFull && upper === null, oldest: Number(oldest) };
+    const examined = Math.max(after, isFull ? entries.at(-1)!.position : upper);
+    return { entries, examined, ends: examined >= newest, oldest };
+  }
+
+  /** The client sends in a later turn what it was asked for in this one. */
+  asked(): Promise<void> {
+    return new Promise((resolve) => laterTurn(() => laterTurn(resolve))); // it asks for that turn a little later
   }
 
   pageBack(before: number): Promise<readonly LogEntry[]> {
     return this.#entries(
-      `SELECT ${COLUMNS} FROM freshet_events WHERE log = (SELECT id FROM freshet_logs WHERE name = $1) AND position < $2
+      `SELECT position, ${LINES} FROM freshet_events WHERE log = (SELECT id FROM freshet_logs WHERE name = $1) AND position < $2
          ORDER BY position DESC LIMIT 128`,
       String(before),
     );
@@ -177,7 +189,7 @@ export class PostgresEngine implements LogEngine {
 
   async entryFrom(position: number): Promise<LogEntry | undefined> {
     const [entry] = await this.#entries(
-      `SELECT ${COLUMNS} FROM freshet_events WHERE log = (SELECT id FROM freshet_logs WHERE name = $1) AND position >= $2
+      `SELECT position, ${LINES} FROM freshet_events WHERE log = (SELECT id FROM freshet_logs WHERE name = $1) AND position >= $2
          ORDER BY position LIMIT 1`,
       String(position),
     );
@@ -186,7 +198,7 @@ export class PostgresEngine implements LogEngine {
 
   async find(ownId: string): Promise<LogEntry | undefined> {
     const [entry] = await this.#entries(
-      `SELECT ${COLUMNS} FROM freshet_events WHERE log = (SELECT id FROM freshet_logs WHERE name = $1) AND own_id = $2`,
+      `SELECT position, ${LINES} FROM freshet_events WHERE log = (SELECT id FROM freshet_logs WHERE name = $1) AND own_id = $2`,
       ownId,
     );
     return entry;
@@ -199,10 +211,14 @@ export class PostgresEngine implements LogEngine {
   async next(after: number): Promise<readonly LogEntry[]> {
     if (this.#listens) this.#listen();
     for (const until = performance.now() + NEXT_MS;;) {
-      this.#heard = false;
-      const { entries } = await this.page(after, PAGE);
+      if (this.#heard || this.#end !== after) {
+        this.#heard = false;
+        const { entries, examined, ends } = await this.page(after, PAGE);
+        this.#end = ends ? examined : undefined;
+        if (entries.length > 0) return entries;
+      }
       const left = until - performance.now();
-      if (entries.length > 0 || left <= 0 || this.#isStopped) return entries;
+      if (left <= 0 || this.#isStopped) return [];
       if (!this.#heard) await this.#wait(Math.min(left, this.#hears ? this.#pollInterval : UNHEARD_MS));
     }
   }
@@ -248,9 +264,10 @@ export class PostgresEngine implements LogEngine {
     this.#wake?.();
   }
 
+  /** Until something is heard, or it is time to look all the same. */
   #wait(ms: number): Promise<void> {
     return new Promise((resolve) => {
-      const timer = setTimeout(resolve, ms);
+      const timer = setTimeout(() => this.#hear(), ms);
       this.#wake = () => {
         clearTimeout(timer);
         resolve();
@@ -272,10 +289,18 @@ export class PostgresEngine implements LogEngine {
   }
 }
 
-/** The position up to which topics are looked for; none if that is the end. */
-const UPPER = "SELECT (SELECT position FROM freshet_events WHERE log = l.id AND position > $2 ORDER BY position " +
-  "OFFSET $6::integer LIMIT 1) AS upper";
-const MATCHING = "AND (keys && $5::text::text[] OR tells_loss)";
+/**
+ * Up to where a page looks: among so many from its first on, and not much more than so many bytes. A range, as the server
+ * would sort all that comes after a position rather than trust an index whose statistics it does not have yet.
+ */
+const UPPER = `CASE WHEN (
+    SELECT upto FROM freshet_events WHERE log = f.id AND position < f.position + $3::bigint ORDER BY position DESC LIMIT 1
+  ) <= f.upto + $4::bigint THEN least(newest, f.position + $3::bigint - 1)
+  ELSE (
+    SELECT max(position) FROM freshet_events
+      WHERE log = f.id AND position BETWEEN f.position AND f.position + $3::bigint - 1 AND upto <= f.upto + $4::bigint
+  ) END`;
+const MATCHING = "AND (keys && (SELECT $5::text::text[]) OR tells_loss) ORDER BY position LIMIT $6::integer";
 
 /** Whether the server has answered, and so done nothing. */
 function isAnswer(error: unknown): boolean {
@@ -296,13 +321,8 @@ function arrayOf(items: readonly string[]): string {
   return `{${items.map((item) => `"${item.replaceAll(/["\\]/g, "\\$&")}"`).join(",")}}`;
 }
 
-function entryOf(row: Record<string, unknown>): LogEntry {
-  return {
-    position: Number(row["position"]),
-    time: Number(row["time"]),
-    ownId: row["own_id"] as string | null,
-    topics: row["topics"] as string,
-    body: row["body"] as string,
-    tellsLoss: row["tells_loss"] as boolean,
-  };
+function entryOf({ position, lines }: Record<string, unknown>): LogEntry {
+  const text = lines as string;
+  const tellsLoss = text.startsWith("!");
+  return { ...storedOf(Number(position), tellsLoss ? text.slice(1) : text), tellsLoss };
 }

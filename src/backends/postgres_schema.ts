@@ -5,9 +5,11 @@ CREATE TABLE freshet_logs (
   id integer PRIMARY KEY GENERATED ALWAYS AS IDENTITY,
   name text NOT NULL UNIQUE,
   epoch text NOT NULL,               -- the random part of its IDs
-  incarnation text NOT NULL DEFAULT '', -- of the server: it changes when that starts or is taken over
+  incarnation timestamptz NOT NULL DEFAULT 'epoch', -- when the server started: another has another, and so has the next
   newest bigint NOT NULL DEFAULT 0,
   oldest bigint NOT NULL DEFAULT 1,  -- the oldest that is retained; newest + 1 if none is
+  oldest_time bigint NOT NULL DEFAULT 0, -- its time and upto, or less: whether it is worth looking at
+  oldest_upto bigint NOT NULL DEFAULT 0,
   time bigint NOT NULL DEFAULT 0,    -- of the newest, in milliseconds
   bytes bigint NOT NULL DEFAULT 0,   -- of all events ever
   lost bigint NOT NULL DEFAULT 0,    -- the newest position at which a loss was told
@@ -44,18 +46,17 @@ CREATE UNLOGGED TABLE freshet_nodes (
   PRIMARY KEY (log, node)
 );
 
--- A server that starts anew or was taken over may lack what it acknowledged last (synchronous_commit = off, an asynchronous
--- replica). So the positions go on from the clock's microseconds then, and the hole is noted.
-CREATE FUNCTION freshet_incarnation() RETURNS text LANGUAGE sql AS $$
-  SELECT extract(epoch FROM pg_postmaster_start_time())::text || ' ' || substr(pg_walfile_name(pg_current_wal_insert_lsn()), 1, 8)
+CREATE FUNCTION freshet_now() RETURNS bigint LANGUAGE sql AS $$
+  SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint
 $$;
 
 -- The log's row, locked until the end of the transaction: whoever appends next waits for that, and then sees what was
 -- committed. So positions become visible in their order, and none is missing: a sequence would promise neither.
+-- A server that starts anew or was taken over may lack what it acknowledged last (synchronous_commit = off, an asynchronous
+-- replica). So the positions go on from the clock's microseconds then, and the hole is noted.
 CREATE FUNCTION freshet_lock(log_name text, new_epoch text) RETURNS freshet_logs LANGUAGE plpgsql AS $$
 DECLARE
   l freshet_logs;
-  incarnation_now text := freshet_incarnation();
   upto bigint;
 BEGIN
   SELECT * INTO l FROM freshet_logs WHERE name = log_name FOR UPDATE;
@@ -63,13 +64,13 @@ BEGIN
     INSERT INTO freshet_logs (name, epoch) VALUES (log_name, new_epoch) ON CONFLICT DO NOTHING;
     SELECT * INTO l FROM freshet_logs WHERE name = log_name FOR UPDATE;
   END IF;
-  IF l.incarnation <> incarnation_now THEN
+  IF l.incarnation <> pg_postmaster_start_time() THEN
     upto := greatest(l.newest + 1, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint);
     IF l.oldest > l.newest THEN l.oldest := upto + 1; END IF;
     l.holes := l.holes || l.newest || upto;
     l.holes := l.holes[greatest(1, cardinality(l.holes) - 63):];
     l.newest := upto;
-    l.incarnation := incarnation_now;
+    l.incarnation := pg_postmaster_start_time();
     UPDATE freshet_logs SET oldest = l.oldest, newest = l.newest, holes = l.holes, incarnation = l.incarnation WHERE id = l.id;
   END IF;
   RETURN l;
@@ -79,7 +80,7 @@ CREATE FUNCTION freshet_state(log_name text, new_epoch text) RETURNS freshet_log
 DECLARE l freshet_logs;
 BEGIN
   SELECT * INTO l FROM freshet_logs WHERE name = log_name;
-  IF NOT FOUND OR l.incarnation <> freshet_incarnation() THEN l := freshet_lock(log_name, new_epoch); END IF;
+  IF NOT FOUND OR l.incarnation <> pg_postmaster_start_time() THEN l := freshet_lock(log_name, new_epoch); END IF;
   RETURN l;
 END $$;
 
@@ -90,40 +91,64 @@ CREATE FUNCTION freshet_append(log_name text, new_epoch text, batch_writer text,
 DECLARE
   l freshet_logs;
   done freshet_writers;
-  ms bigint;
+  kept freshet_events;
+  has_ids boolean := array_to_string(ids, '') <> '';
   added bigint;
+  size bigint;
   cut bigint := -1;
   span bigint;
 BEGIN
-  l := freshet_lock(log_name, new_epoch);
+  IF has_ids THEN
+    l := freshet_lock(log_name, new_epoch);
+    SELECT * INTO done FROM freshet_writers w WHERE w.log = l.id AND w.writer = batch_writer;
+    IF done.batch IS NULL OR done.batch < batch_number THEN
+      UPDATE freshet_events e SET own_id = NULL WHERE e.log = l.id AND e.own_id = ANY (ids)
+        AND (e.position < l.oldest OR e.time < greatest(l.time, freshet_now()) - max_age);
+      SELECT coalesce(array_agg(i.n - 1), '{}') INTO doubles FROM unnest(ids) WITH ORDINALITY AS i (id, n)
+        WHERE i.id <> '' AND (i.n > array_position(ids, i.id)
+          OR EXISTS (SELECT FROM freshet_events e WHERE e.log = l.id AND e.own_id = i.id));
+      SELECT array_agg(i), array_agg(t), array_agg(k), array_agg(b) INTO ids, topic_lists, key_lists, bodies
+        FROM unnest(ids, topic_lists, key_lists, bodies) WITH ORDINALITY AS e (i, t, k, b, n)
+        WHERE n - 1 <> ALL (doubles);
+    END IF;
+  END IF;
+  doubles := coalesce(doubles, '{}');
+  added := coalesce(cardinality(bodies), 0);
+  size := 64 * added
+    + coalesce(octet_length(array_to_string(topic_lists, '') || array_to_string(bodies, '') || array_to_string(ids, '')), 0);
+  -- This locks the log, if that was not done: one statement does what most batches need
+  FOR attempt IN 1 .. 2 LOOP
+    UPDATE freshet_logs f SET newest = f.newest + added, bytes = f.bytes + size,
+        time = CASE WHEN added > 0 THEN greatest(f.time, freshet_now()) ELSE f.time END, -- a clock set back must not unsort it
+        oldest_time = CASE WHEN f.oldest > f.newest THEN f.time ELSE f.oldest_time END,
+        oldest_upto = CASE WHEN f.oldest > f.newest THEN f.bytes ELSE f.oldest_upto END
+      WHERE f.name = log_name AND f.incarnation = pg_postmaster_start_time() RETURNING * INTO l;
+    EXIT WHEN FOUND;
+    PERFORM freshet_lock(log_name, new_epoch);
+  END LOOP;
   epoch := l.epoch;
-  SELECT * INTO done FROM freshet_writers w WHERE w.log = l.id AND w.writer = batch_writer;
-  IF done.batch > batch_number THEN RAISE EXCEPTION 'late batch' USING ERRCODE = 'FRE01'; END IF;
-  IF done.batch = batch_number THEN
-    first := done.first;
-    doubles := done.doubles;
-    RETURN;
+  first := l.newest - added + 1;
+  UPDATE freshet_writers w
+    SET batch = batch_number, first = freshet_append.first, doubles = freshet_append.doubles, seen = now()
+    WHERE w.log = l.id AND w.writer = batch_writer AND w.batch < batch_number;
+  IF NOT FOUND THEN
+    SELECT * INTO done FROM freshet_writers w WHERE w.log = l.id AND w.writer = batch_writer;
+    IF done.batch > batch_number THEN RAISE EXCEPTION 'late batch' USING ERRCODE = 'FRE01'; END IF;
+    IF done.batch = batch_number THEN
+      UPDATE freshet_logs f SET newest = l.newest - added, bytes = l.bytes - size WHERE f.id = l.id;
+      first := done.first;
+      doubles := done.doubles;
+      RETURN;
+    END IF;
+    INSERT INTO freshet_writers VALUES (l.id, batch_writer, batch_number, first, doubles, now());
+    DELETE FROM freshet_writers w WHERE w.log = l.id AND w.seen < now() - interval '1 hour';
   END IF;
-  ms := greatest(l.time, (extract(epoch FROM clock_timestamp()) * 1000)::bigint); -- a clock set back must not unsort them
-  first := l.newest + 1;
-  doubles := '{}';
-  IF array_to_string(ids, '') <> '' THEN
-    UPDATE freshet_events e SET own_id = NULL
-      WHERE e.log = l.id AND e.own_id = ANY (ids) AND (e.position < l.oldest OR e.time < ms - max_age);
-    SELECT coalesce(array_agg(i.n - 1), '{}') INTO doubles FROM unnest(ids) WITH ORDINALITY AS i (id, n)
-      WHERE i.id <> '' AND (i.n > array_position(ids, i.id)
-        OR EXISTS (SELECT FROM freshet_events e WHERE e.log = l.id AND e.own_id = i.id));
-  END IF;
-  INSERT INTO freshet_events (log, position, time, upto, own_id, keys, topics, body)
-    SELECT l.id, l.newest + row_number() OVER (ORDER BY n), ms,
-      l.bytes + sum(64 + octet_length(t) + octet_length(b) + octet_length(i)) OVER (ORDER BY n),
-      nullif(i, ''), string_to_array(k, E'\\x1f'), t, b
-    FROM unnest(ids, topic_lists, key_lists, bodies) WITH ORDINALITY AS e (i, t, k, b, n)
-    WHERE n - 1 <> ALL (doubles);
-  GET DIAGNOSTICS added = ROW_COUNT;
   IF added > 0 THEN
-    l.newest := l.newest + added;
-    SELECT e.upto INTO l.bytes FROM freshet_events e WHERE e.log = l.id AND e.position = l.newest;
+    INSERT INTO freshet_events (log, position, time, upto, own_id, keys, topics, body)
+      SELECT l.id, l.newest - added + n, l.time,
+        l.bytes - size + sum(64 + octet_length(t) + octet_length(b) + octet_length(i)) OVER (ORDER BY n),
+        nullif(i, ''), string_to_array(k, E'\\x1f'), t, b
+      FROM unnest(ids, topic_lists, key_lists, bodies) WITH ORDINALITY AS e (i, t, k, b, n);
     IF max_events IS NOT NULL THEN
       cut := l.newest;
       span := max_events;
@@ -135,24 +160,18 @@ BEGIN
       cut := cut - span;
     END IF;
     -- Is the oldest too many, too old, or too much? Then some more than were added, so that a lower limit is reached in steps
-    IF EXISTS (SELECT FROM freshet_events e WHERE e.log = l.id AND e.position = l.oldest
-      AND (e.position <= cut OR e.time < ms - max_age OR e.upto <= l.bytes - max_bytes)) THEN
-      SELECT max(o.position) INTO cut FROM (
+    IF l.oldest <= cut OR l.oldest_time < l.time - max_age OR l.oldest_upto <= l.bytes - max_bytes THEN
+      SELECT coalesce(max(o.position), -1) INTO cut FROM (
         SELECT e.position, e.time, e.upto FROM freshet_events e
           WHERE e.log = l.id AND e.position >= l.oldest ORDER BY e.position LIMIT 2 * added + 100) o
-        WHERE o.position <= cut OR o.time < ms - max_age OR o.upto <= l.bytes - max_bytes;
+        WHERE o.position <= cut OR o.time < l.time - max_age OR o.upto <= l.bytes - max_bytes;
       DELETE FROM freshet_events e WHERE e.log = l.id AND e.position BETWEEN l.oldest AND cut;
-      SELECT coalesce(min(e.position), l.newest + 1) INTO l.oldest FROM freshet_events e
-        WHERE e.log = l.id AND e.position > cut;
+      SELECT * INTO kept FROM freshet_events e
+        WHERE e.log = l.id AND e.position >= greatest(l.oldest, cut + 1) ORDER BY e.position LIMIT 1;
+      UPDATE freshet_logs f SET oldest = coalesce(kept.position, l.newest + 1), oldest_time = coalesce(kept.time, 0),
+        oldest_upto = coalesce(kept.upto, 0) WHERE f.id = l.id;
     END IF;
-    UPDATE freshet_logs f SET newest = l.newest, oldest = l.oldest, time = ms, bytes = l.bytes WHERE f.id = l.id;
     PERFORM pg_notify(rpad('freshet:' || log_name || ':', 63, '-'), l.newest::text);
-  END IF;
-  INSERT INTO freshet_writers VALUES (l.id, batch_writer, batch_number, first, doubles, now())
-    ON CONFLICT (log, writer) DO UPDATE SET batch = excluded.batch, first = excluded.first, doubles = excluded.doubles,
-      seen = excluded.seen;
-  IF batch_number % 1000 = 1 THEN
-    DELETE FROM freshet_writers w WHERE w.log = l.id AND w.seen < now() - interval '1 hour';
   END IF;
 END $$;
 

@@ -59,19 +59,16 @@ for i = 6, #ARGV, 3 do
   if id ~= '' then
     local at = redis.call('ZSCORE', ids, id)
     local kept = at and redis.call('XRANGE', events, text(tonumber(at)) .. '-0', '+', 'COUNT', 1)[1]
-    double = kept and kept[1] == text(tonumber(at)) .. '-0' and (not maxAge or tonumber(kept[2][2]) >= now - maxAge)
+    double = kept and kept[1] == text(tonumber(at)) .. '-0' and (not maxAge or tonumber(string.match(kept[2][2], '^%d+')) >= now - maxAge)
   end
   if double then
     doubles[#doubles + 1] = (i - 6) / 3
   else
     newest = newest + 1
     local position = text(newest)
-    if id == '' then
-      redis.call('XADD', events, position .. '-0', 't', stamp, 's', ARGV[i + 1], 'b', ARGV[i + 2])
-    else
-      redis.call('XADD', events, position .. '-0', 't', stamp, 's', ARGV[i + 1], 'b', ARGV[i + 2], 'i', id)
-      redis.call('ZADD', ids, position, id)
-    end
+    local lines = stamp .. '\\n' .. id .. '\\n' .. ARGV[i + 1] .. '\\n' .. ARGV[i + 2]
+    redis.call('XADD', events, position .. '-0', 'e', lines)
+    if id ~= '' then redis.call('ZADD', ids, position, id) end
     bytes = bytes + #ARGV[i + 1] + #ARGV[i + 2] + #id + 64
   end
 end
@@ -112,7 +109,7 @@ return {epoch, first, doubles}
 export const LOST: string = BEGIN + `
 if redis.call('HSETNX', meta, 'lost:' .. ARGV[2], '1') == 0 then return 0 end
 newest = newest + 1
-redis.call('XADD', events, text(newest) .. '-0', 't', text(now), 'lost', ARGV[2])
+redis.call('XADD', events, text(newest) .. '-0', 'lost', text(now) .. '\\n\\n[]\\n')
 redis.call('HSET', meta, 'newest', text(newest), 'lost', text(newest))
 return 1
 `;

@@ -165,7 +165,13 @@ class Matched {
   #chunk: Chunk | undefined;
 
   constructor({ topics }: Group, entries: readonly Entry[]) {
-    this.#entries = entries.filter(({ delivery }) => matchesAny(topics, delivery.topics));
+    // Events of the same topics often come one after the other, and share the array
+    let last: readonly string[] | undefined;
+    let reaches = false;
+    this.#entries = entries.filter(({ delivery }) => {
+      if (delivery.topics !== last) reaches = matchesAny(topics, last = delivery.topics);
+      return reaches;
+    });
   }
 
   /** The place just before the first event after a position. */

@@ -25,14 +25,34 @@ export interface Entry {
   readonly delivery: Delivery;
 }
 
+/** An event of the log. Its bytes are made when they are asked for: who is served many at once gets them joined. */
+class LogEntry implements Entry {
+  readonly position: number;
+  readonly delivery: Delivery;
+  /** Until the bytes are made. */
+  text: string | undefined;
+  #bytes: Uint8Array | undefined;
+
+  constructor(position: number, text: string, delivery: Delivery) {
+    this.position = position;
+    this.text = text;
+    this.delivery = delivery;
+  }
+
+  get bytes(): Uint8Array {
+    if (this.#bytes === undefined) {
+      this.#bytes = encoder.encode(this.text);
+      this.text = undefined;
+    }
+    return this.#bytes;
+  }
+}
+
 /** Encodes an event of the log. */
 export function entryOf(event: StoredEvent): Entry {
   const { position, id, topics, event: type, data, comment, retry } = event;
-  return {
-    position,
-    bytes: encoder.encode(encodeChecked({ id, event: type, data, comment, retry })),
-    delivery: { id, topics, type: type === undefined || type === "" ? "message" : type, data },
-  };
+  const text = encodeChecked({ id, event: type, data, comment, retry });
+  return new LogEntry(position, text, { id, topics, type: type === undefined || type === "" ? "message" : type, data });
 }
 
 /** What leaves in one write. Subscribers that get the same share the object, so that a sink can prepare it once. */
@@ -45,18 +65,45 @@ export interface Chunk {
 
 const NONE: readonly Entry[] = [];
 
+/** Entries in one piece, made when it is asked for: a filter may leave some of them out. */
+class JoinedChunk implements Chunk {
+  readonly entries: readonly Entry[];
+  #bytes: Uint8Array | undefined;
+
+  constructor(entries: readonly Entry[]) {
+    this.entries = entries;
+  }
+
+  get bytes(): Uint8Array {
+    return this.#bytes ??= encoded(this.entries) ?? joined(this.entries);
+  }
+}
+
 /** Joins entries to one chunk. */
 export function chunkOf(entries: readonly Entry[]): Chunk {
-  if (entries.length === 1) return { bytes: entries[0]!.bytes, entries };
+  return entries.length === 1 ? { bytes: entries[0]!.bytes, entries } : new JoinedChunk(entries);
+}
+
+/** The bytes of entries none of which has been encoded: one call for all is a fraction of one for each. */
+function encoded(entries: readonly Entry[]): Uint8Array | undefined {
+  let all = "";
+  for (const entry of entries) {
+    if (!(entry instanceof LogEntry) || entry.text === undefined) return undefined;
+    all += entry.text;
+  }
+  return encoder.encode(all);
+}
+
+function joined(entries: readonly Entry[]): Uint8Array {
   let length = 0;
   for (const { bytes } of entries) length += bytes.length;
-  const joined = new Uint8Array(length);
+  const all = new Uint8Array(length);
   length = 0;
   for (const { bytes } of entries) {
-    joined.set(bytes, length);
+    all.set(bytes, length);
     length += bytes.length;
   }
-  return { bytes: joined, entries };
+  return all;
 }
 
 /** A chunk without events: a comment, a checkpoint, a reconnection time. */

@@ -1,4 +1,5 @@
-import type { Chunk, Delivery, Entry } from "./entry.ts";
+import { Deque } from "./deque.ts";
+import type { Chunk, Delivery } from "./entry.ts";
 
 /**
  * Where a subscriber's bytes go. Adapters bring faster ones than a
@@ -94,22 +95,24 @@ const NOBODY: Sink = { bufferedBytes: 0, write() {}, onceDrained() {}, end() {},
 
 /** A sink that is a loop in the same process. */
 export class DeliverySink implements Sink {
-  #entries: Entry[] = [];
+  readonly #chunks = new Deque<Chunk>();
+  /** How many events of the first chunk the loop has. */
   #taken = 0;
   #bytes = 0;
   #waiting: ((result: IteratorResult<Delivery, undefined>) => void)[] = [];
   #drained: (() => void) | undefined;
   #ended = false;
 
-  /** None once it has ended: what waits is the loop's, however late it comes for it. */
+  /** Those of whole chunks; none once it has ended: what waits is the loop's, however late it comes for it. */
   get bufferedBytes(): number {
     return this.#ended ? 0 : this.#bytes;
   }
 
-  write({ entries, bytes }: Chunk): void {
-    for (const entry of entries) this.#entries.push(entry);
-    if (entries.length > 0) this.#bytes += bytes.length;
-    while (this.#waiting.length > 0 && this.#taken < this.#entries.length) this.#waiting.shift()!(this.#take());
+  write(chunk: Chunk): void {
+    if (chunk.entries.length === 0) return;
+    this.#chunks.push(chunk);
+    this.#bytes += chunk.bytes.length;
+    while (this.#waiting.length > 0 && this.#chunks.length > 0) this.#waiting.shift()!(this.#take());
   }
 
   onceDrained(callback: () => void): void {
@@ -123,26 +126,29 @@ export class DeliverySink implements Sink {
   }
 
   abort(): void {
-    this.#entries = [];
+    while (this.#chunks.shift() !== undefined);
     this.#taken = this.#bytes = 0;
     this.end();
   }
 
   next(): Promise<IteratorResult<Delivery, undefined>> {
-    if (this.#taken < this.#entries.length) return Promise.resolve(this.#take());
+    if (this.#chunks.length > 0) return Promise.resolve(this.#take());
     if (this.#ended) return Promise.resolve({ done: true, value: undefined });
     return new Promise((resolve) => this.#waiting.push(resolve));
   }
 
   #take(): IteratorResult<Delivery, undefined> {
-    const { bytes, delivery } = this.#entries[this.#taken++]!;
-    this.#bytes -= bytes.length;
-    if (this.#taken === this.#entries.length) {
-      this.#entries = [];
-      this.#taken = this.#bytes = 0;
-      const callback = this.#drained;
-      this.#drained = undefined;
-      if (callback !== undefined) queueMicrotask(callback);
+    const { entries, bytes } = this.#chunks.at(0);
+    const { delivery } = entries[this.#taken++]!;
+    if (this.#taken === entries.length) {
+      this.#taken = 0;
+      this.#bytes -= bytes.length;
+      this.#chunks.shift();
+      if (this.#chunks.length === 0) {
+        const callback = this.#drained;
+        this.#drained = undefined;
+        if (callback !== undefined) queueMicrotask(callback);
+      }
     }
     return { done: false, value: delivery };
   }

@@ -121,7 +121,13 @@ export async function startEngine(spec: EngineSpec): Promise<Engine> {
   const port = await freePort();
   let child = await start(spec, folder, port);
   const signal = (name: NodeJS.Signals): void => {
-    for (const pid of [child.pid!, ...childrenOf(child.pid!)]) process.kill(pid, name);
+    for (const pid of [child.pid!, ...childrenOf(child.pid!)]) {
+      try {
+        process.kill(pid, name);
+      } catch (error) {
+        if ((error as NodeJS.ErrnoException).code !== "ESRCH" || pid === child.pid) throw error; // it has ended just now
+      }
+    }
   };
   const end = async (how: () => void): Promise<void> => {
     if (!running.has(child)) return;
