@@ -54,4 +54,4 @@ engineStoreSuite("RedisReplayStore", redisServer, async (url) => {
   await client.connect();
   await client.flushAll();
   client.destroy();
-});
+}, ["redis", "ioredis"]);

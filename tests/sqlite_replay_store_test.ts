@@ -174,6 +174,31 @@ describe("SqliteReplayStore", () => {
     await again.close();
   });
 
+  it("keeps several logs in one file apart, by their names", async () => {
+    const file = newFile();
+    const stores = [
+      new SqliteReplayStore(file),
+      new SqliteReplayStore(file, { name: "chat-2", maxEvents: 1 }),
+    ] as const;
+    const [one, two] = stores;
+    const [first] = await one.append([event("1"), { ...event("2"), id: "own" }]);
+    await two.append([event("a"), { ...event("b"), id: "own" }]);
+    assertEquals([await dataOf(one), await dataOf(two)], [["1", "2"], ["b"]]);
+    assertEquals([await one.locate(first!.id!), await two.locate(first!.id!)], [1, undefined]);
+    assertEquals([await one.removed(["a"]), await two.removed(["a"])], [0, 1]);
+    await one.announce("node", "one", 60_000);
+    assertEquals((await two.announce("other", "two", 60_000)).size, 1);
+    for (const store of stores) await store.close();
+    const db = new DatabaseSync(file); // as the first version left it
+    db.exec('DROP TABLE nodes; DROP TABLE "nodes:chat-2"; PRAGMA user_version = 1');
+    db.close();
+    for (const [name, kept] of [["freshet", ["1", "2"]], ["chat-2", ["b"]], ["new", []]] as const) {
+      const again = new SqliteReplayStore(file, { name });
+      assertEquals([await dataOf(again), (await again.announce("x", "y", 1_000)).get("x")], [[...kept], "y"]);
+      await again.close();
+    }
+  });
+
   it("lets the processes on a file know of each other", async () => {
     const file = newFile();
     const [one, two] = [new SqliteReplayStore(file), new SqliteReplayStore(file)];
@@ -215,6 +240,7 @@ describe("SqliteReplayStore", () => {
     assertThrows(() => new SqliteReplayStore(":memory:", { maxEvents: -1 }), RangeError);
     assertThrows(() => new SqliteReplayStore(":memory:", { pollInterval: 0 }), RangeError);
     assertThrows(() => new SqliteReplayStore(":memory:", { durability: "none" as never }), TypeError);
+    assertThrows(() => new SqliteReplayStore(":memory:", { name: "no spaces" }), TypeError);
     assertThrows(() => new SqliteReplayStore(":memory:", { retention: "all" as never }), TypeError);
   });
 });

@@ -43,6 +43,9 @@ export type CheckedEngineOptions = {
   readonly [Name in Exclude<keyof EngineStoreOptions, "retention">]-?: NonNullable<EngineStoreOptions[Name]>;
 };
 
+/** The log of who gives none a name. */
+export const DEFAULT_NAME = "freshet";
+
 /** What is held of events that nobody wants kept. */
 const TRANSIT = { maxAge: 10_000, maxBytes: 1 << 23 };
 
@@ -56,7 +59,7 @@ const TRANSIT = { maxAge: 10_000, maxBytes: 1 << 23 };
  */
 export function checkEngineOptions(store: string, options: EngineStoreOptions): CheckedEngineOptions {
   const {
-    name = "freshet",
+    name = DEFAULT_NAME,
     maxEvents = Infinity,
     maxAge = Infinity,
     maxBytes = 1 << 28,
@@ -67,9 +70,7 @@ export function checkEngineOptions(store: string, options: EngineStoreOptions): 
   for (const other of Object.keys(unknown)) {
     throw new TypeError(`Cannot make store as a ${store} cannot keep to ${other}`);
   }
-  if (typeof name !== "string" || !/^[a-z0-9_-]{1,48}$/.test(name)) {
-    throw new TypeError(`Cannot make store as name must be 1 to 48 of a-z, 0-9, _ and -: got ${JSON.stringify(name)}`);
-  }
+  checkName(name);
   for (const [option, value] of Object.entries({ maxEvents, maxAge, maxBytes, timeout })) {
     const min = option === "timeout" ? 1 : 0;
     if (typeof value !== "number" || !(value >= min)) {
@@ -77,6 +78,17 @@ export function checkEngineOptions(store: string, options: EngineStoreOptions): 
     }
   }
   return { name, ...limitsOf(retention, { maxEvents, maxAge, maxBytes }), timeout };
+}
+
+/**
+ * Refuses a log's name that some engine could not take.
+ *
+ * @throws {TypeError} If it is one.
+ */
+export function checkName(name: string): void {
+  if (typeof name !== "string" || !/^[a-z0-9_-]{1,48}$/.test(name)) {
+    throw new TypeError(`Cannot make store as name must be 1 to 48 of a-z, 0-9, _ and -: got ${JSON.stringify(name)}`);
+  }
 }
 
 /** How much is kept. */

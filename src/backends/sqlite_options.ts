@@ -1,7 +1,13 @@
-import { limitsOf } from "./engine_options.ts";
+import { checkName, DEFAULT_NAME, limitsOf } from "./engine_options.ts";
 
 /** Options for `SqliteReplayStore`. Of several limits, the first that is reached removes. */
 export interface SqliteReplayStoreOptions {
+  /**
+   * What separates this log from others in the same file: 1 to 48 of `a-z`, `0-9`, `_` and `-`.
+   *
+   * @default {"freshet"}
+   */
+  readonly name?: string | undefined;
   /**
    * How many events to keep.
    *
@@ -55,6 +61,7 @@ export type CheckedOptions = {
  */
 export function checkOptions(options: SqliteReplayStoreOptions): CheckedOptions {
   const {
+    name = DEFAULT_NAME,
     maxEvents = Infinity,
     maxAge = Infinity,
     maxBytes = 1 << 30,
@@ -63,17 +70,18 @@ export function checkOptions(options: SqliteReplayStoreOptions): CheckedOptions 
     retention,
     ...unknown
   } = options;
-  for (const name of Object.keys(unknown)) {
-    throw new TypeError(`Cannot make store as a SqliteReplayStore cannot keep to ${name}`);
+  for (const other of Object.keys(unknown)) {
+    throw new TypeError(`Cannot make store as a SqliteReplayStore cannot keep to ${other}`);
   }
-  for (const [name, value] of Object.entries({ maxEvents, maxAge, maxBytes, pollInterval })) {
-    const min = name === "pollInterval" ? 1 : 0;
+  checkName(name);
+  for (const [option, value] of Object.entries({ maxEvents, maxAge, maxBytes, pollInterval })) {
+    const min = option === "pollInterval" ? 1 : 0;
     if (typeof value !== "number" || !(value >= min)) {
-      throw new RangeError(`Cannot make store as ${name} must be a number >= ${min}: got ${value}`);
+      throw new RangeError(`Cannot make store as ${option} must be a number >= ${min}: got ${value}`);
     }
   }
   if (durability !== "process" && durability !== "disk") {
     throw new TypeError(`Cannot make store as durability must be "process" or "disk": got ${durability}`);
   }
-  return { ...limitsOf(retention, { maxEvents, maxAge, maxBytes }), durability, pollInterval };
+  return { name, ...limitsOf(retention, { maxEvents, maxAge, maxBytes }), durability, pollInterval };
 }

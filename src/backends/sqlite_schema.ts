@@ -1,24 +1,25 @@
 import type { DatabaseSync } from "node:sqlite";
 import { newEpoch } from "../broker/store_id.ts";
 import { SseError } from "../errors.ts";
+import { DEFAULT_NAME } from "./engine_options.ts";
 
 /** Steps from each version of the tables to the next. */
 const MIGRATIONS: readonly string[] = [
-  `CREATE TABLE events (
+  `CREATE TABLE {events} (
      position INTEGER PRIMARY KEY AUTOINCREMENT, -- never given twice, also after the newest was removed
      own_id TEXT,
      topics TEXT NOT NULL, -- JSON
-     body TEXT NOT NULL,   -- JSON: data, event, comment, retry; so that no runtime cuts it at a NUL
+     body TEXT NOT NULL,   -- event_body.ts
      time INTEGER NOT NULL,
      start INTEGER NOT NULL, -- bytes of all events before it, those removed too
      upto INTEGER NOT NULL   -- and of this one
    );
-   CREATE UNIQUE INDEX events_own_id ON events (own_id) WHERE own_id IS NOT NULL;
-   CREATE INDEX events_time ON events (time);
-   CREATE INDEX events_start ON events (start);
-   CREATE TABLE removed (topic TEXT PRIMARY KEY, position INTEGER NOT NULL) WITHOUT ROWID;
-   CREATE TABLE store (epoch TEXT NOT NULL);`,
-  `CREATE TABLE nodes (node TEXT PRIMARY KEY, says TEXT NOT NULL, till INTEGER NOT NULL) WITHOUT ROWID;`,
+   CREATE UNIQUE INDEX {events_own_id} ON {events} (own_id) WHERE own_id IS NOT NULL;
+   CREATE INDEX {events_time} ON {events} (time);
+   CREATE INDEX {events_start} ON {events} (start);
+   CREATE TABLE {removed} (topic TEXT PRIMARY KEY, position INTEGER NOT NULL) WITHOUT ROWID;
+   CREATE TABLE {store} (epoch TEXT NOT NULL);`,
+  `CREATE TABLE {nodes} (node TEXT PRIMARY KEY, says TEXT NOT NULL, till INTEGER NOT NULL) WITHOUT ROWID;`,
 ];
 
 /** What an event takes beside its strings, in bytes. */
@@ -29,13 +30,19 @@ export function sizeOf(topics: string, body: string, id = ""): number {
   return EVENT_BYTES + topics.length + body.length + id.length;
 }
 
+/** What makes `{events}` in a statement the table of a log. The default log's tables have no suffix. */
+export function tablesOf(log: string): (sql: string) => string {
+  const suffix = log === DEFAULT_NAME ? "" : `:${log}`;
+  return (sql) => sql.replaceAll(/\{(\w+)\}/g, `"$1${suffix}"`);
+}
+
 /**
- * Makes or migrates the tables.
+ * Makes or migrates the tables: a log's own, and those of every other log in the file, as one version counts for all.
  *
- * @returns The random part of the store's IDs, made with the file.
+ * @returns The random part of the log's IDs, made with it.
  * @throws {SseError} `backend-failed` if a newer version wrote the file.
  */
-export function openSchema(db: DatabaseSync, durability: "process" | "disk"): string {
+export function openSchema(db: DatabaseSync, name: string, durability: "process" | "disk"): string {
   // Waiting happens outside: never in SQLite, which would hold up the event loop. But for a moment, now
   db.exec("PRAGMA busy_timeout = 1000");
   db.exec("PRAGMA journal_mode = WAL");
@@ -50,10 +57,15 @@ export function openSchema(db: DatabaseSync, durability: "process" | "disk"): st
         `Cannot open the SQLite file as a newer version wrote it: got schema ${version}, expected at most ${MIGRATIONS.length}`,
       );
     }
-    for (const step of MIGRATIONS.slice(version)) db.exec(step);
+    const logs = logsIn(db);
+    for (const log of logs) for (const step of MIGRATIONS.slice(version)) db.exec(tablesOf(log)(step));
+    const tables = tablesOf(name);
+    if (!logs.includes(name)) {
+      for (const step of MIGRATIONS) db.exec(tables(step));
+      db.prepare(tables("INSERT INTO {store} (epoch) VALUES (?)")).run(newEpoch());
+    }
     if (version < MIGRATIONS.length) db.exec(`PRAGMA user_version = ${MIGRATIONS.length}`);
-    if (version === 0) db.prepare("INSERT INTO store (epoch) VALUES (?)").run(newEpoch());
-    const { epoch } = db.prepare("SELECT epoch FROM store").get() as { epoch: string };
+    const { epoch } = db.prepare(tables("SELECT epoch FROM {store}")).get() as { epoch: string };
     db.exec("COMMIT");
     return epoch;
   } catch (error) {
@@ -62,4 +74,13 @@ export function openSchema(db: DatabaseSync, durability: "process" | "disk"): st
   } finally {
     db.exec("PRAGMA busy_timeout = 0");
   }
+}
+
+function logsIn(db: DatabaseSync): string[] {
+  const tables = db.prepare(
+    "SELECT name FROM sqlite_master WHERE type = 'table' AND (name = 'events' OR name LIKE 'events:%')",
+  );
+  return (tables.all() as { name: string }[]).map(({ name }) =>
+    name === "events" ? DEFAULT_NAME : name.slice("events:".length)
+  );
 }

@@ -47,7 +47,9 @@ export async function openStore(
     case "sqlite": {
       const { SqliteReplayStore } = await import("../backends/sqlite.ts"); // only who asks for it needs node:sqlite
       try {
-        return closing(new SqliteReplayStore(rest!, { maxEvents, maxAge, maxBytes, retention: limits.retention }));
+        return closing(
+          new SqliteReplayStore(rest!, { name: limits.name, maxEvents, maxAge, maxBytes, retention: limits.retention }),
+        );
       } catch (error) {
         throw new Error(`Cannot open ${rest}: ${(error as Error).message}`, { cause: error });
       }

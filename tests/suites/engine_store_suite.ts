@@ -3,8 +3,9 @@ import { type ChildProcess, spawn } from "node:child_process";
 import process from "node:process";
 import { after, before, describe, it } from "node:test";
 import { Broker, type Delivery, SseError, type StoredEvent, type Subscriber } from "../../mod.ts";
-import { type OpenStore, openStore, type StoreLimits } from "../../src/cli/store.ts";
+import type { OpenStore, StoreLimits } from "../../src/cli/store.ts";
 import { type Engine, type EngineSpec, missing, startEngine } from "../support/engines.ts";
+import { openTestStore } from "../support/open_store.ts";
 import { runtimeFlags } from "../support/runtime.ts";
 import { random, SEED } from "../support/seed.ts";
 
@@ -50,6 +51,7 @@ class Worker {
   readonly child: ChildProcess;
   readonly ended: Promise<void>;
   #wake = (): void => {};
+  #isOver = false;
 
   constructor(...args: string[]) {
     this.child = spawn(process.execPath, [...runtimeFlags, "tests/support/store_worker.ts", ...args], {
@@ -65,6 +67,7 @@ class Worker {
     });
     this.ended = new Promise((resolve) =>
       this.child.once("close", () => {
+        this.#isOver = true;
         resolve();
         this.#wake();
       })
@@ -72,7 +75,10 @@ class Worker {
   }
 
   async until(done: (lines: readonly string[]) => boolean): Promise<void> {
-    while (!done(this.lines)) await new Promise<void>((resolve) => this.#wake = resolve);
+    while (!done(this.lines)) {
+      if (this.#isOver) throw new Error(`the worker ended: ${this.child.exitCode ?? this.child.signalCode}`);
+      await new Promise<void>((resolve) => this.#wake = resolve);
+    }
   }
 
   async kill(): Promise<void> {
@@ -81,19 +87,29 @@ class Worker {
   }
 }
 
-/** What a store on an engine promises beyond `ReplayStore`: many processes, an engine that fails, and one that loses. */
+/**
+ * What a store on an engine promises beyond `ReplayStore`: many processes, an engine that fails, and one that loses.
+ *
+ * @param wipe Removes a log.
+ * @param schemes Of the URLs by which its clients are taken in turn, if there are several.
+ */
 export function engineStoreSuite(
   name: string,
   spec: EngineSpec,
   wipe: (url: string, log: string) => Promise<void>,
+  schemes: readonly string[] = [],
 ): void {
   describe(`${name} on ${spec.name}: many processes and faults`, { skip: missing(spec) }, () => {
     let engine: Engine;
     let logs = 0;
     const opened: { close(): Promise<void> }[] = [];
+    let urls = 0;
+    /** By one client after the other, where there are several. */
+    const url = (): string =>
+      schemes.length === 0 ? engine.url : engine.url.replace(/^\w+/, schemes[urls++ % schemes.length]!);
     const newLog = (): string => `log-${++logs}`;
     const open = async (log: string, limits: StoreLimits = {}): Promise<OpenStore["store"]> => {
-      const one = await openStore(engine.url, { name: log, ...limits }, () => {});
+      const one = await openTestStore(url(), { name: log, ...limits });
       opened.push(one);
       return one.store;
     };
@@ -207,8 +223,8 @@ export function engineStoreSuite(
       const log = newLog();
       const here = await broker(log);
       const mine = reading(here.subscribe("**", { start: "all" }));
-      const workers = ["x", "y"].map((who) => new Worker(engine.url, log, "publish", who, "0", "150"));
-      const watcher = new Worker(engine.url, log, "subscribe");
+      const workers = ["x", "y"].map((who) => new Worker(url(), log, "publish", who, "0", "150"));
+      const watcher = new Worker(url(), log, "subscribe");
       for (let i = 0; i < 150; i++) await here.publish("t/z", { data: `z-${i}` });
       await Promise.all(workers.map(({ ended }) => ended));
       await mine.until(450);
@@ -387,12 +403,12 @@ export function engineStoreSuite(
       const publishers = new Map<string, Worker>();
       const done = new Map([["x", 0], ["y", 0]]);
       const publish = (who: string): void =>
-        void publishers.set(who, new Worker(engine.url, log, "publish", who, String(done.get(who))));
+        void publishers.set(who, new Worker(url(), log, "publish", who, String(done.get(who))));
       const acknowledge = (who: string): void => {
         done.set(who, Math.max(done.get(who)!, Number(publishers.get(who)!.lines.at(-1) ?? 0)));
       };
       const watched: { id: string; type: string; data: string }[] = [];
-      let watcher = new Worker(engine.url, log, "subscribe");
+      let watcher = new Worker(url(), log, "subscribe");
       const collect = (): void => void watched.push(...watcher.lines.splice(0).map((line) => JSON.parse(line)));
       for (const who of done.keys()) publish(who);
       for (let fault = 0; fault < FAULTS; fault++) {
@@ -406,7 +422,7 @@ export function engineStoreSuite(
         } else if (what === 1) {
           await watcher.kill();
           collect();
-          watcher = new Worker(engine.url, log, "subscribe", watched.at(-1)?.id ?? "");
+          watcher = new Worker(url(), log, "subscribe", watched.at(-1)?.id ?? "");
         } else if (what === 2) {
           await engine.kill();
           await pause(next() * 300);

@@ -5,10 +5,10 @@
  */
 import process from "node:process";
 import { Broker, SseError } from "../../mod.ts";
-import { openStore } from "../../src/cli/store.ts";
+import { openTestStore } from "./open_store.ts";
 
 const [url = "", name = "", role = "", ...rest] = process.argv.slice(2);
-const { store, close } = await openStore(url, { name, timeout: 2_000 }, () => {});
+const { store, close } = await openTestStore(url, { name, timeout: 2_000 });
 await using broker = new Broker({ store });
 
 if (role === "publish") {
