@@ -67,7 +67,7 @@ const bare: Readonly<Record<string, (url: string) => Promise<Bare>>> = {
     };
   },
   async nats(url) {
-    const connection = await connect({ servers: url });
+    const connection = await connect({ servers: url, noAsyncTraces: true });
     const client = jetstream(connection);
     const { streams } = await jetstreamManager(connection);
     await streams.add({ name: "bare", subjects: ["bare"] }).catch(() => {});

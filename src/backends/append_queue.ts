@@ -2,8 +2,8 @@ import type { AppendResult, NewEvent } from "../broker/replay_store.ts";
 import { STORE_ID } from "../broker/store_id.ts";
 import { SseError } from "../errors.ts";
 
-/** How much goes to the engine in one call: events, and UTF-16 code units of their data unless one alone has more. */
-const BATCH = { events: 1_024, length: 1 << 20 };
+/** UTF-16 code units of data that go to the engine in one call, unless one event alone has more. */
+const BATCH_LENGTH = 1 << 20;
 /** How long to wait before an engine is asked again: doubled each time, up to the last. */
 const RETRY_MS = { first: 20, last: 500 };
 
@@ -33,23 +33,34 @@ interface Item {
   readonly deadline: number;
 }
 
+/** How an engine likes to be sent batches. */
+export interface Batches {
+  /** How many may be under way at once. An engine that takes more than one must keep what it is sent in order. */
+  readonly underWay: number;
+  /** How many events one may have. */
+  readonly events: number;
+}
+
 /**
- * Takes appends in the order of the calls and sends one batch at a time: what comes meanwhile goes together in the next. A
- * batch that an outage stops is sent again until the first of its events has waited for as long as it may.
+ * Takes appends in the order of the calls and sends them in batches: what comes while as many as may be are under way goes
+ * together in the next. A batch that an outage stops is sent again until the first of its events has waited for as long as
+ * it may.
  */
 export class AppendQueue {
   readonly #engine: string;
   readonly #timeout: number;
+  readonly #batches: Batches;
   readonly #send: SendBatch;
   #items: Item[] = [];
   #sequence = 0;
-  #running = false;
+  #running = 0;
   #closed = false;
-  #wake: (() => void) | undefined;
+  readonly #waits = new Set<() => void>();
 
-  constructor(engine: string, timeout: number, send: SendBatch) {
+  constructor(engine: string, timeout: number, batches: Batches, send: SendBatch) {
     this.#engine = engine;
     this.#timeout = timeout;
+    this.#batches = batches;
     this.#send = send;
   }
 
@@ -64,33 +75,33 @@ export class AppendQueue {
         this.#items.push({ event, settle, deadline });
       })
     );
-    if (!this.#running) void this.#run();
+    if (this.#running < this.#batches.underWay) void this.#run();
     return Promise.all(results);
   }
 
   /** Lets what waits fail. */
   close(): void {
     this.#closed = true;
-    this.#wake?.();
+    for (const end of this.#waits) end();
   }
 
   /** Never rejects. */
   async #run(): Promise<void> {
-    this.#running = true;
+    this.#running++;
     await undefined; // the appends of one turn go together
     while (this.#items.length > 0) {
       const batch = this.#next();
       const results = await this.#sendUntil(batch, ++this.#sequence);
       batch.forEach(({ settle }, i) => settle(results[i]!));
     }
-    this.#running = false;
+    this.#running--;
   }
 
   #next(): Item[] {
     let events = 0;
-    for (let length = 0; events < Math.min(this.#items.length, BATCH.events); events++) {
+    for (let length = 0; events < Math.min(this.#items.length, this.#batches.events); events++) {
       length += this.#items[events]!.event.data.length;
-      if (events > 0 && length > BATCH.length) break;
+      if (events > 0 && length > BATCH_LENGTH) break;
     }
     return this.#items.splice(0, events);
   }
@@ -128,8 +139,11 @@ export class AppendQueue {
         );
       };
       const timer = setTimeout(late, Math.max(1, deadline - performance.now()));
-      this.#wake = late;
-      promise.then(resolve, reject).finally(() => clearTimeout(timer));
+      this.#waits.add(late);
+      promise.then(resolve, reject).finally(() => {
+        clearTimeout(timer);
+        this.#waits.delete(late);
+      });
     });
   }
 

@@ -1,4 +1,5 @@
 import type { AppendResult, NewEvent } from "../broker/replay_store.ts";
+import type { Batches } from "./append_queue.ts";
 import type { Stored } from "./event_body.ts";
 import type { LogState } from "./log_state.ts";
 
@@ -47,6 +48,8 @@ export interface LogAppended {
 export interface LogEngine {
   /** What it is called in messages. */
   readonly name: string;
+  /** How it likes to be sent batches. */
+  readonly batches: Batches;
   /** Whether a failure may be over when it is asked again: a connection that is lost, a server that starts. */
   isPassing(error: unknown): boolean;
   /** What the log is; makes it where there is none. */

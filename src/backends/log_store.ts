@@ -60,7 +60,12 @@ export class LogReplayStore implements ReplayStore {
     this.#maxAge = maxAge;
     this.#timeout = timeout;
     this.#pages = new LogPages(engine);
-    this.#queue = new AppendQueue(engine.name, timeout, (batch, sequence) => this.#send(batch, sequence));
+    this.#queue = new AppendQueue(
+      engine.name,
+      timeout,
+      engine.batches,
+      (batch, sequence) => this.#send(batch, sequence),
+    );
   }
 
   append(events: readonly NewEvent[]): Promise<readonly AppendResult[]> {

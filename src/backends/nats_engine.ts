@@ -1,7 +1,7 @@
 import type { AppendResult, NewEvent } from "../broker/replay_store.ts";
 import { newEpoch, storeId } from "../broker/store_id.ts";
 import { SseError } from "../errors.ts";
-import { AppendFailure } from "./append_queue.ts";
+import { AppendFailure, type Batches } from "./append_queue.ts";
 import type { CheckedEngineOptions } from "./engine_options.ts";
 import { bodyOf } from "./event_body.ts";
 import type { LogAppended, LogEngine, LogEntry, LogPage, WantedPage } from "./log_engine.ts";
@@ -49,6 +49,8 @@ interface Seen {
 /** A log in a JetStream stream. A message's sequence and its segment make its position. */
 export class NatsEngine implements LogEngine {
   readonly name = "NATS";
+  /** Each event is a message and has its answer: small batches let others go on while these are waited for. */
+  readonly batches: Batches = { underWay: 8, events: 64 };
   readonly #client: JetStreamClient;
   readonly #stream: string;
   readonly #subjects: Subjects;

@@ -37,6 +37,7 @@ export class Subjects {
 /** One token: `A-Z a-z 0-9 _ -` as they are, other bytes as `=XX`, nothing at all as `=`. */
 function token(segment: string): string {
   if (segment === "") return "=";
+  if (/^[A-Za-z0-9_-]+$/.test(segment)) return segment;
   let text = "";
   for (const byte of encoder.encode(segment)) {
     const char = String.fromCharCode(byte);

@@ -1,6 +1,6 @@
 import type { NewEvent } from "../broker/replay_store.ts";
 import { newEpoch, storeId } from "../broker/store_id.ts";
-import { AppendFailure } from "./append_queue.ts";
+import { AppendFailure, type Batches } from "./append_queue.ts";
 import type { CheckedEngineOptions } from "./engine_options.ts";
 import { bodyOf, storedOf } from "./event_body.ts";
 import type { LogAppended, LogEngine, LogEntry, LogPage, WantedPage } from "./log_engine.ts";
@@ -52,6 +52,7 @@ const laterTurn: (callback: () => void) => unknown =
 /** A log in PostgreSQL's tables; `postgres_schema.ts` tells how it is kept. */
 export class PostgresEngine implements LogEngine {
   readonly name = "PostgreSQL";
+  readonly batches: Batches = { underWay: 1, events: 1_024 };
   readonly #client: PostgresClient;
   readonly #log: string;
   readonly #limits: readonly (string | null)[];

@@ -1,6 +1,6 @@
 import type { NewEvent } from "../broker/replay_store.ts";
 import { newEpoch, storeId } from "../broker/store_id.ts";
-import { AppendFailure } from "./append_queue.ts";
+import { AppendFailure, type Batches } from "./append_queue.ts";
 import type { CheckedEngineOptions } from "./engine_options.ts";
 import { bodyOf, storedOf } from "./event_body.ts";
 import type { LogAppended, LogEngine, LogEntry, LogPage, WantedPage } from "./log_engine.ts";
@@ -18,6 +18,7 @@ const PASSING = /^(?:LOADING|READONLY|MASTERDOWN|CLUSTERDOWN|TRYAGAIN|NOREPLICAS
 /** A log in a Redis stream; `redis_scripts.ts` tells how it is kept. */
 export class RedisEngine implements LogEngine {
   readonly name = "Redis";
+  readonly batches: Batches = { underWay: 1, events: 1_024 };
   readonly #connection: RedisConnection;
   readonly #scripts: ScriptRunner;
   readonly #limits: readonly string[];

@@ -11,7 +11,9 @@ local events, meta = KEYS[1], KEYS[2]
 local function text(n) return string.format('%.0f', n) end
 local clock = redis.call('TIME')
 local now = tonumber(clock[1]) * 1000 + math.floor(tonumber(clock[2]) / 1000)
-local replid = string.match(redis.call('INFO', 'replication'), 'master_replid:(%x+)') or ''
+local info = redis.call('INFO', 'replication')
+local at = string.find(info, 'master_replid:', 1, true)
+local replid = at and string.sub(info, at + 14, at + 53) or ''
 local known = redis.call('HMGET', meta, 'epoch', 'newest', 'replid', 'bytes', 'time')
 local epoch, newest = known[1], tonumber(known[2] or '0')
 if not epoch then
@@ -45,10 +47,10 @@ export const APPEND: string = BEGIN + `
 local ids, marks, writer = KEYS[3], KEYS[4], KEYS[5]
 local batch = tonumber(ARGV[2])
 local maxEvents, maxAge, maxBytes = tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
-local done = redis.call('HMGET', writer, 'batch', 'first', 'doubles')
-if done[1] and tonumber(done[1]) >= batch then
-  if tonumber(done[1]) > batch then return redis.error_reply('LATE batch') end
-  return {epoch, done[2], done[3]}
+local done, doneFirst, doneDoubles = string.match(redis.call('GET', writer) or '', '^(%d+) (%d+) (.*)$')
+if done and tonumber(done) >= batch then
+  if tonumber(done) > batch then return redis.error_reply('LATE batch') end
+  return {epoch, doneFirst, doneDoubles}
 end
 local first, doubles = text(newest + 1), {}
 local bytes = tonumber(known[4] or '0')
@@ -100,8 +102,7 @@ if removed > 0 then
 end
 redis.call('HSET', meta, 'newest', text(newest), 'bytes', text(bytes), 'time', stamp)
 doubles = table.concat(doubles, ' ')
-redis.call('HSET', writer, 'batch', ARGV[2], 'first', first, 'doubles', doubles)
-redis.call('EXPIRE', writer, 3600)
+redis.call('SET', writer, ARGV[2] .. ' ' .. first .. ' ' .. doubles, 'EX', 3600)
 return {epoch, first, doubles}
 `;
 

@@ -79,6 +79,7 @@ export async function openStore(
         servers: `${scheme}://${host}`,
         maxReconnectAttempts: -1,
         reconnectTimeWait: 250,
+        noAsyncTraces: true, // NatsReplayStore says why
         ...(user !== "" && (password === "" ? { token: user } : { user, pass: decodeURIComponent(password) })),
       };
       const connection = await reach(where, () => connect(options));
