@@ -29,6 +29,8 @@ export interface PostgresClient {
 
 /** Entries that are followed at once, and bytes of them unless one alone has more. */
 const PAGE = { limit: 512, maxLength: 1 << 22 };
+/** How many are followed at once where the log ended. */
+const NEAR = 64;
 /** Among how many entries topics are looked for at once: doubled while few are found. */
 const AMONG = { least: 256, most: 65_536 };
 const EVERY = 2 ** 40;
@@ -213,10 +215,13 @@ export class PostgresEngine implements LogEngine {
     if (this.#listens) this.#listen();
     for (const until = performance.now() + NEXT_MS;;) {
       if (this.#heard || this.#end !== after) {
+        const isNear = this.#end === after;
         this.#heard = false;
-        const { entries, examined, ends } = await this.page(after, PAGE);
-        this.#end = ends ? examined : undefined;
+        const entries = isNear ? await this.#near(after) : [];
         if (entries.length > 0) return entries;
+        const page = await this.page(after, PAGE);
+        this.#end = page.ends ? page.examined : undefined;
+        if (page.entries.length > 0) return page.entries;
       }
       const left = until - performance.now();
       if (left <= 0 || this.#isStopped) return [];
@@ -244,6 +249,18 @@ export class PostgresEngine implements LogEngine {
       [this.#log],
     );
     return new Map(rows.map(({ node, says }) => [node as string, says as string]));
+  }
+
+  /** What came just after the log's end, with the least that the server can be asked. None behind a hole. */
+  async #near(after: number): Promise<readonly LogEntry[]> {
+    const rows = await this.#query(
+      `SELECT position, ${LINES} FROM freshet_events WHERE log = (SELECT id FROM freshet_logs WHERE name = $1)
+         AND position > $2 AND position <= $3 ORDER BY position`,
+      [this.#log, String(after), String(after + NEAR)],
+    );
+    const entries = rows.map(entryOf);
+    this.#end = entries.length < NEAR ? entries.at(-1)?.position : undefined;
+    return entries;
   }
 
   /** Never rejects: what is not heard is looked for. */
