@@ -5,6 +5,9 @@ const ENTRIES = { least: 16, first: 256, most: 1_024 };
 /** UTF-16 code units of a page, unless one entry alone has more; and up to how many the next is asked for meanwhile. */
 const LENGTH = { most: 1 << 22, ahead: 1 << 20 };
 
+/** How long a page may be held, in milliseconds: retention goes on meanwhile. */
+const HELD_MS = 5_000;
+
 type Topics = readonly string[] | undefined;
 
 /** A page, or what is left of it, and where it begins. */
@@ -12,6 +15,8 @@ interface Begun<T> {
   readonly after: number;
   readonly topics: Topics;
   readonly page: T;
+  /** Since when it is held. */
+  readonly since: number;
 }
 
 /**
@@ -48,9 +53,10 @@ export class LogPages {
 
   /** Takes back what was not used of a page. */
   keep(after: number, topics: Topics, page: LogPage): void {
-    this.#rest = { after, topics, page };
+    this.#rest = { after, topics, page, since: performance.now() };
   }
 
+  /** Forgets what is held: the log is another, or lacks some of it. */
   clear(): void {
     this.#rest = this.#ahead = undefined;
   }
@@ -66,7 +72,7 @@ export class LogPages {
     if (!ends && length <= LENGTH.ahead) {
       const ahead = this.#ask(examined, topics, limit);
       ahead.catch(() => {}); // told to who reads on
-      this.#ahead = { after: examined, topics, page: ahead };
+      this.#ahead = { after: examined, topics, page: ahead, since: performance.now() };
       await this.#engine.asked?.();
     }
     return page;
@@ -80,7 +86,7 @@ export class LogPages {
 }
 
 function isAt<T>(begun: Begun<T> | undefined, after: number, topics: Topics): begun is Begun<T> {
-  return begun?.after === after && sameTopics(begun.topics, topics);
+  return begun?.after === after && sameTopics(begun.topics, topics) && performance.now() - begun.since < HELD_MS;
 }
 
 function sameTopics(one: Topics, other: Topics): boolean {

@@ -284,6 +284,7 @@ export class LogReplayStore implements ReplayStore {
     const state = await this.#engine.state();
     const before = this.#state;
     this.#state = state;
+    if (before?.epoch !== state.epoch || before.holes.at(-1)!.to !== state.holes.at(-1)!.to) this.#pages.clear();
     if (before !== undefined && before.epoch !== state.epoch) {
       this.#head = this.#seen = state.holes[0]!.to;
       this.#tails.lost(this.#head);
