@@ -1,5 +1,6 @@
 import type { NewEvent, StoredEvent } from "../broker/replay_store.ts";
 import { storeId } from "../broker/store_id.ts";
+import type { LogEntry } from "./log_engine.ts";
 
 /** What an engine adds to an event's body. */
 export interface Stored {
@@ -30,7 +31,7 @@ function isSafe(text: string): boolean {
 }
 
 /** What an engine keeps as lines: the time, the own ID or nothing, the topics, and the body, which may have more of them. */
-export function storedOf(position: number, lines: string): Stored {
+export function entryOf(position: number, lines: string, tellsLoss: boolean): LogEntry {
   const time = lines.indexOf("\n");
   const ownId = lines.indexOf("\n", time + 1);
   const topics = lines.indexOf("\n", ownId + 1);
@@ -40,6 +41,7 @@ export function storedOf(position: number, lines: string): Stored {
     ownId: ownId === time + 1 ? undefined : lines.slice(time + 1, ownId),
     topics: lines.slice(ownId + 1, topics),
     body: lines.slice(topics + 1),
+    tellsLoss,
   };
 }
 

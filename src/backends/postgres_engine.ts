@@ -2,7 +2,7 @@ import type { NewEvent } from "../broker/replay_store.ts";
 import { newEpoch, storeId } from "../broker/store_id.ts";
 import { AppendFailure, type Batches } from "./append_queue.ts";
 import type { CheckedEngineOptions } from "./engine_options.ts";
-import { bodyOf, storedOf } from "./event_body.ts";
+import { bodyOf, entryOf } from "./event_body.ts";
 import type { LogAppended, LogEngine, LogEntry, LogPage, WantedPage } from "./log_engine.ts";
 import type { LogState } from "./log_state.ts";
 import { NEXT_MS } from "./log_store.ts";
@@ -163,7 +163,7 @@ export class PostgresEngine implements LogEngine {
       number,
       number,
     ];
-    const entries = rows.toSpliced(place, 1).map(entryOf).sort((a, b) => a.position - b.position);
+    const entries = rows.toSpliced(place, 1).map(entryOfRow).sort((a, b) => a.position - b.position);
     const isFull = named !== undefined && entries.length === limit;
     if (named !== undefined) {
       const isSmall = entries.length < limit / 2;
@@ -258,7 +258,7 @@ export class PostgresEngine implements LogEngine {
          AND position > $2 AND position <= $3 ORDER BY position`,
       [this.#log, String(after), String(after + NEAR)],
     );
-    const entries = rows.map(entryOf);
+    const entries = rows.map(entryOfRow);
     this.#end = entries.length < NEAR ? entries.at(-1)?.position : undefined;
     return entries;
   }
@@ -294,7 +294,7 @@ export class PostgresEngine implements LogEngine {
   }
 
   async #entries(query: string, parameter: string): Promise<LogEntry[]> {
-    return (await this.#query(query, [this.#log, parameter])).map(entryOf);
+    return (await this.#query(query, [this.#log, parameter])).map(entryOfRow);
   }
 
   async #query(query: string, parameters: (string | null)[]): Promise<readonly Record<string, unknown>[]> {
@@ -339,8 +339,8 @@ function arrayOf(items: readonly string[]): string {
   return `{${items.map((item) => `"${item.replaceAll(/["\\]/g, "\\$&")}"`).join(",")}}`;
 }
 
-function entryOf({ position, lines }: Record<string, unknown>): LogEntry {
+function entryOfRow({ position, lines }: Record<string, unknown>): LogEntry {
   const text = lines as string;
   const tellsLoss = text.startsWith("!");
-  return { ...storedOf(Number(position), tellsLoss ? text.slice(1) : text), tellsLoss };
+  return entryOf(Number(position), tellsLoss ? text.slice(1) : text, tellsLoss);
 }

@@ -2,7 +2,7 @@ import type { NewEvent } from "../broker/replay_store.ts";
 import { newEpoch, storeId } from "../broker/store_id.ts";
 import { AppendFailure, type Batches } from "./append_queue.ts";
 import type { CheckedEngineOptions } from "./engine_options.ts";
-import { bodyOf, storedOf } from "./event_body.ts";
+import { bodyOf, entryOf } from "./event_body.ts";
 import type { LogAppended, LogEngine, LogEntry, LogPage, WantedPage } from "./log_engine.ts";
 import { holesOf, type LogState } from "./log_state.ts";
 import { NEXT_MS } from "./log_store.ts";
@@ -150,7 +150,7 @@ export class RedisEngine implements LogEngine {
 /** Each has one field: a client takes its time for each string. */
 function entriesOf(reply: unknown): LogEntry[] {
   return (reply as [id: string, field: [name: string, lines: string]][])
-    .map(([id, [name, lines]]) => ({ ...storedOf(positionOf(id), lines), tellsLoss: name === "lost" }));
+    .map(([id, [name, lines]]) => entryOf(positionOf(id), lines, name === "lost"));
 }
 
 /** The entries of the one stream that XREAD was asked for: libraries and protocol versions give them in three shapes. */

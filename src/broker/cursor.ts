@@ -2,7 +2,7 @@ import { encodeChecked } from "../wire/encode.ts";
 import { checkRetry } from "../wire/event.ts";
 import type { Gap, GapReason } from "../wire/gap.ts";
 import type { CursorHost } from "./cursor_host.ts";
-import { type Chunk, chunkOf, type Delivery, type Entry, textChunk } from "./entry.ts";
+import { type Chunk, chunkOf, type Delivery, type Entry, sizeOf, textChunk } from "./entry.ts";
 import type { Group } from "./group.ts";
 import { OverflowQueue } from "./overflow_queue.ts";
 import { closeChunk, gapChunk } from "./notices.ts";
@@ -152,7 +152,7 @@ export class Cursor implements Subscriber {
     const own = this.#own(chunk);
     if (own === undefined) return;
     const held = this.#sink!.bufferedBytes;
-    const total = held + own.bytes.length;
+    const total = held + sizeOf(own, this.#sink!);
     const alone = held === 0 && own.entries.length === 1; // an event that is too large is held alone
     if (this.#queue !== undefined) {
       if (this.#queue.bytes === 0 && (alone || total <= this.#undroppableBytes)) this.#write(own);
@@ -174,7 +174,7 @@ export class Cursor implements Subscriber {
     const own = chunk === undefined ? undefined : this.#own(chunk);
     const sink = this.#sink!;
     if (own !== undefined) {
-      if (sink.bufferedBytes + own.bytes.length > this.#maxBufferedBytes) return this.#servePart(own.entries);
+      if (sink.bufferedBytes + sizeOf(own, sink) > this.#maxBufferedBytes) return this.#servePart(own.entries);
       this.#write(own);
     }
     if (!this.#ended) this.position = upTo;
@@ -324,9 +324,10 @@ export class Cursor implements Subscriber {
     this.#greeted = true;
     const { counters } = this.#host;
     counters.delivered += chunk.entries.length;
-    counters.bytes += chunk.bytes.length;
+    const size = sizeOf(chunk, this.#sink!);
+    counters.bytes += size;
     this.#delivered += chunk.entries.length;
-    this.#bytes += chunk.bytes.length;
+    this.#bytes += size;
     this.#sink!.write(chunk);
   }
 

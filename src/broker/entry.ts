@@ -1,5 +1,6 @@
 import { encodeChecked } from "../wire/encode.ts";
 import type { StoredEvent } from "./replay_store.ts";
+import type { Sink } from "./sink.ts";
 
 /** An event as a subscriber in the same process reads it. */
 export interface Delivery {
@@ -69,6 +70,7 @@ const NONE: readonly Entry[] = [];
 class JoinedChunk implements Chunk {
   readonly entries: readonly Entry[];
   #bytes: Uint8Array | undefined;
+  #size: number | undefined;
 
   constructor(entries: readonly Entry[]) {
     this.entries = entries;
@@ -77,11 +79,31 @@ class JoinedChunk implements Chunk {
   get bytes(): Uint8Array {
     return this.#bytes ??= encoded(this.entries) ?? joined(this.entries);
   }
+
+  /** Its bytes, or its code units if they were not made when it was first asked for. */
+  get size(): number {
+    return this.#size ??= this.#bytes?.length ?? textLength(this.entries) ?? this.bytes.length;
+  }
+}
+
+/** How much of a budget a chunk takes: always the same. */
+export function sizeOf(chunk: Chunk, { inProcess }: Pick<Sink, "inProcess">): number {
+  return inProcess === true && chunk instanceof JoinedChunk ? chunk.size : chunk.bytes.length;
 }
 
 /** Joins entries to one chunk. */
 export function chunkOf(entries: readonly Entry[]): Chunk {
   return entries.length === 1 ? { bytes: entries[0]!.bytes, entries } : new JoinedChunk(entries);
+}
+
+/** The code units of entries none of which has been encoded. */
+function textLength(entries: readonly Entry[]): number | undefined {
+  let length = 0;
+  for (const entry of entries) {
+    if (!(entry instanceof LogEntry) || entry.text === undefined) return undefined;
+    length += entry.text.length;
+  }
+  return length;
 }
 
 /** The bytes of entries none of which has been encoded: one call for all is a fraction of one for each. */

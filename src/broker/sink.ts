@@ -1,5 +1,5 @@
 import { Deque } from "./deque.ts";
-import type { Chunk, Delivery } from "./entry.ts";
+import { type Chunk, type Delivery, sizeOf } from "./entry.ts";
 
 /**
  * Where a subscriber's bytes go. Adapters bring faster ones than a
@@ -11,6 +11,8 @@ export interface Sink {
    * against it, so it must never be less than what is held.
    */
   readonly bufferedBytes: number;
+  /** Whether it hands events over as they are: then nobody needs their bytes, and UTF-16 code units count instead. */
+  readonly inProcess?: boolean;
   /** Takes a chunk, whole and without waiting. Must not throw: who cannot be written to has left. */
   write(chunk: Chunk): void;
   /** Calls once, later, when all that was written has left, or at least most of it. Only one call is asked for at a time. */
@@ -103,6 +105,8 @@ export class DeliverySink implements Sink {
   #drained: (() => void) | undefined;
   #ended = false;
 
+  readonly inProcess = true;
+
   /** Those of whole chunks; none once it has ended: what waits is the loop's, however late it comes for it. */
   get bufferedBytes(): number {
     return this.#ended ? 0 : this.#bytes;
@@ -111,7 +115,7 @@ export class DeliverySink implements Sink {
   write(chunk: Chunk): void {
     if (chunk.entries.length === 0) return;
     this.#chunks.push(chunk);
-    this.#bytes += chunk.bytes.length;
+    this.#bytes += sizeOf(chunk, this);
     while (this.#waiting.length > 0 && this.#chunks.length > 0) this.#waiting.shift()!(this.#take());
   }
 
@@ -138,11 +142,12 @@ export class DeliverySink implements Sink {
   }
 
   #take(): IteratorResult<Delivery, undefined> {
-    const { entries, bytes } = this.#chunks.at(0);
+    const chunk = this.#chunks.at(0);
+    const { entries } = chunk;
     const { delivery } = entries[this.#taken++]!;
     if (this.#taken === entries.length) {
       this.#taken = 0;
-      this.#bytes -= bytes.length;
+      this.#bytes -= sizeOf(chunk, this);
       this.#chunks.shift();
       if (this.#chunks.length === 0) {
         const callback = this.#drained;

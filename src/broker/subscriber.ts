@@ -36,7 +36,8 @@ export interface SubscribeOptions {
   readonly start?: "tail" | "all" | { readonly last: number } | { readonly since: Date | number } | undefined;
   /**
    * Bytes held for a subscriber that reads more slowly than others publish. One
-   * event that is larger is held alone.
+   * event that is larger is held alone. For a loop in the same process, UTF-16
+   * code units may count in place of bytes.
    *
    * @default {1_048_576}
    */
@@ -145,8 +146,8 @@ export interface SubscriberCloseOptions {
 export interface SubscriberStats {
   /** Events handed to it. */
   readonly delivered: number;
-  /** Bytes handed to it, heartbeats included. */
+  /** Bytes handed to it, heartbeats included; for a loop in the same process UTF-16 code units where nobody needed bytes. */
   readonly bytes: number;
-  /** Bytes that the network has not taken yet. */
+  /** Bytes that the network has not taken yet, or code units that the loop has not. */
   readonly bufferedBytes: number;
 }
