@@ -133,7 +133,7 @@ const bare: Readonly<Record<string, (url: string) => Promise<Bare>>> = {
   // deno-lint-ignore require-await
   async sqlite(url) {
     const db = new DatabaseSync(url.slice("sqlite:".length) + "-bare");
-    db.exec("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL");
+    db.exec("PRAGMA busy_timeout = 1000; PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL");
     db.exec("CREATE TABLE IF NOT EXISTS bare (position INTEGER PRIMARY KEY, data TEXT NOT NULL)");
     const insert = db.prepare("INSERT INTO bare (data) VALUES (?)");
     let waiting: [data: string, resolve: () => void][] = [];
