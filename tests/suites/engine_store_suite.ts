@@ -53,7 +53,11 @@ class Worker {
   #wake = (): void => {};
   #isOver = false;
 
+  /** Those that have not ended. */
+  static readonly running = new Set<Worker>();
+
   constructor(...args: string[]) {
+    Worker.running.add(this);
     this.child = spawn(process.execPath, [...runtimeFlags, "tests/support/store_worker.ts", ...args], {
       stdio: ["pipe", "pipe", "inherit"],
     });
@@ -68,6 +72,7 @@ class Worker {
     this.ended = new Promise((resolve) =>
       this.child.once("close", () => {
         this.#isOver = true;
+        Worker.running.delete(this);
         resolve();
         this.#wake();
       })
@@ -131,7 +136,10 @@ export function engineStoreSuite(
     before(async () => {
       engine = await startEngine(spec);
     });
-    after(() => engine.stop());
+    after(async () => {
+      for (const worker of Worker.running) await worker.kill(); // those of a test that has failed
+      await engine.stop();
+    });
 
     test("logs are separated by their names", async () => {
       const [a, b] = [await open("a"), await open("b")];

@@ -120,46 +120,56 @@ export async function startEngine(spec: EngineSpec): Promise<Engine> {
   spec.prepare?.(folder);
   const port = await freePort();
   let child = await start(spec, folder, port);
-  const signal = (name: NodeJS.Signals): void => {
-    for (const pid of [child.pid!, ...childrenOf(child.pid!)]) {
+  const signal = (pids: readonly number[], name: NodeJS.Signals): void => {
+    for (const pid of pids) {
       try {
         process.kill(pid, name);
       } catch (error) {
-        if ((error as NodeJS.ErrnoException).code !== "ESRCH" || pid === child.pid) throw error; // it has ended just now
+        if ((error as NodeJS.ErrnoException).code !== "ESRCH") throw error; // it has ended just now
       }
     }
   };
-  const end = async (how: () => void): Promise<void> => {
+  /** Stops it, and then those that it has begun: one that is stopped begins no more. */
+  const stopped = async (): Promise<number[]> => {
+    signal([child.pid!], "SIGSTOP");
+    while (!/[TtZ]/.test(stateOf(child.pid!))) await new Promise((resolve) => setTimeout(resolve, 1));
+    const pids = [child.pid!, ...childrenOf(child.pid!)];
+    signal(pids, "SIGSTOP");
+    return pids;
+  };
+  const kill = async (): Promise<void> => {
     if (!running.has(child)) return;
     const ended = new Promise((resolve) => child.once("exit", resolve));
-    how();
+    const pids = await stopped();
+    signal(pids, "SIGKILL");
     await ended;
+    // The next would find what those hold that have not gone yet
+    while (pids.some((pid) => stateOf(pid) !== "Z")) await new Promise((resolve) => setTimeout(resolve, 1));
   };
   return {
     port,
     url: spec.url(port),
-    kill: () => end(() => signal("SIGKILL")),
+    kill,
     async restart() {
       child = await start(spec, folder, port);
     },
     async save() {
-      await end(() => signal("SIGKILL"));
+      await kill();
       spawnSync("cp", ["-a", folder, copy]);
       child = await start(spec, folder, port);
     },
     async lose() {
-      await end(() => signal("SIGKILL"));
+      await kill();
       rmSync(folder, { recursive: true });
       spawnSync("cp", ["-a", copy, folder]);
       child = await start(spec, folder, port);
     },
     async pause() {
-      signal("SIGSTOP");
-      while (!isStopped(child.pid!)) await new Promise((resolve) => setTimeout(resolve, 1));
+      await stopped();
     },
-    resume: () => signal("SIGCONT"),
+    resume: () => signal([child.pid!, ...childrenOf(child.pid!)], "SIGCONT"),
     async stop() {
-      await end(() => signal("SIGKILL"));
+      await kill();
       for (const made of [folder, copy]) {
         rmSync(made, { recursive: true, force: true });
         folders.delete(made);
@@ -194,8 +204,13 @@ function accepts(port: number): Promise<boolean> {
   });
 }
 
-function isStopped(pid: number): boolean {
-  return /^\d+ \(.*\) [Tt] /.test(readFileSync(`/proc/${pid}/stat`, "utf8"));
+/** The letter that the system has for a process's state; `"Z"` for one that has ended, and for none. */
+function stateOf(pid: number): string {
+  try {
+    return /^\d+ \(.*\) (\S) /.exec(readFileSync(`/proc/${pid}/stat`, "utf8"))![1]!;
+  } catch {
+    return "Z";
+  }
 }
 
 /** The processes that a process has begun: PostgreSQL has one for each connection. */
