@@ -5,11 +5,14 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
 import { DatabaseSync } from "node:sqlite";
-import { describe, it, mock } from "node:test";
+import { after, describe, it, mock } from "node:test";
 import { Broker, type StoredEvent } from "../mod.ts";
 import { SqliteReplayStore } from "../src/backends/sqlite.ts";
+import { FAULT_RUNS, playFaults } from "./suites/faults.ts";
 import { replayStoreSuite } from "./suites/replay_store_suite.ts";
 import { runtimeFlags } from "./support/runtime.ts";
+import { random, SEED } from "./support/seed.ts";
+import { Worker } from "./support/store_processes.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "freshet-sqlite-"));
 process.on("exit", () => rmSync(folder, { recursive: true, force: true }));
@@ -24,6 +27,8 @@ const dataOf = async (store: SqliteReplayStore): Promise<string[]> =>
   (await store.read(0, { limit: 1_000 })).events.map(({ data }) => data);
 
 describe("SqliteReplayStore", () => {
+  after(() => Worker.killAll());
+
   it("outlives a restart: events, positions, own IDs, and what was removed", async () => {
     const file = newFile();
     const store = new SqliteReplayStore(file, { maxEvents: 2 });
@@ -159,6 +164,60 @@ describe("SqliteReplayStore", () => {
     await broker.close();
     await store.close();
   });
+
+  it("reads at one moment: what another process commits while it reads is not skipped", async () => {
+    const file = newFile();
+    const db = new DatabaseSync(file);
+    const store = new SqliteReplayStore(db);
+    await store.append([event("1")]);
+    const other = new DatabaseSync(file);
+    const prepare = db.prepare.bind(db);
+    let commits = 0;
+    db.prepare = (sql) => {
+      const statement = prepare(sql);
+      const all = statement.all.bind(statement);
+      statement.all = (...parameters) => {
+        const rows = all(...parameters as number[]);
+        if (commits++ === 0) {
+          other.exec(`INSERT INTO events SELECT 2, NULL, topics, '\n2', time, upto, upto + 70 FROM events`);
+        }
+        return rows;
+      };
+      return statement;
+    };
+    const first = await store.read(0, { limit: 10 });
+    assertEquals([first.events.map(({ data }) => data), first.position, commits], [["1"], 1, 1]);
+    assertEquals((await store.read(first.position, { limit: 10 })).events.map(({ data }) => data), ["2"]);
+    other.close();
+    await store.close();
+    db.close();
+  });
+
+  it(
+    `kills at random, and a file that is locked: what was acknowledged arrives once, in one order (seed ${SEED})`,
+    { timeout: 120_000 * FAULT_RUNS },
+    async () => {
+      for (let run = 0; run < FAULT_RUNS; run++) {
+        const file = newFile();
+        const other = new DatabaseSync(file, { timeout: 5_000 });
+        const store = new SqliteReplayStore(file);
+        const broker = new Broker({ store });
+        try {
+          const none = (): Promise<void> => Promise.resolve(); // there is no engine beside the processes
+          await playFaults("SqliteReplayStore", () => `sqlite:${file}`, "freshet", broker, {
+            kill: none,
+            restart: none,
+            pause: () => Promise.resolve(other.exec("BEGIN IMMEDIATE")),
+            resume: () => other.exec("ROLLBACK"),
+          }, random(SEED + run));
+        } finally {
+          other.close();
+          await broker.close();
+          await store.close();
+        }
+      }
+    },
+  );
 
   it("migrates a file that an older version wrote, and keeps its events", async () => {
     const file = newFile();

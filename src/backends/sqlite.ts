@@ -99,7 +99,7 @@ export class SqliteReplayStore implements ReplayStore {
 
   /** Reads retained events; see {@linkcode ReplayStore.read}. */
   read(after: number, options: ReadOptions): Promise<ReadResult> {
-    return this.#run("read", (log) => log.read(after, options));
+    return this.#run("read", (log) => log.snapshot(() => log.read(after, options)));
   }
 
   /** Hands over new events; see {@linkcode ReplayStore.tail}. */
@@ -110,10 +110,11 @@ export class SqliteReplayStore implements ReplayStore {
         onError: (error) => handlers.onError(error),
         onLost: (position) => handlers.onLost(position),
       };
+      const version = log.version(); // first: what is written after it will be looked for
       const position = log.newest();
       this.#tails.set(own, position);
       if (this.#poll === undefined) {
-        this.#dataVersion = log.version();
+        this.#dataVersion = version;
         this.#poll = setInterval(() => this.#look(), this.#pollInterval);
       }
       return {
@@ -134,17 +135,17 @@ export class SqliteReplayStore implements ReplayStore {
 
   /** The position of an ID; see {@linkcode ReplayStore.locate}. */
   locate(id: string): Promise<number | undefined> {
-    return this.#run("locate", (log) => log.locate(id));
+    return this.#run("locate", (log) => log.snapshot(() => log.locate(id)));
   }
 
   /** The position to begin after; see {@linkcode ReplayStore.seek}. */
   seek(target: SeekTarget): Promise<number> {
-    return this.#run("seek", (log) => log.seek(target));
+    return this.#run("seek", (log) => log.snapshot(() => log.seek(target)));
   }
 
   /** The newest removed position; see {@linkcode ReplayStore.removed}. */
   removed(topics: readonly string[]): Promise<number> {
-    return this.#run("read", (log) => log.removed(topics));
+    return this.#run("read", (log) => log.snapshot(() => log.removed(topics)));
   }
 
   /** What the processes that have the file open say; see {@linkcode ReplayStore.announce}. */
@@ -204,16 +205,15 @@ export class SqliteReplayStore implements ReplayStore {
   #look(): void {
     try {
       const version = this.#log.version();
-      if (version === this.#dataVersion) return;
-      this.#dataVersion = version;
-      this.#handOver();
+      if (version !== this.#dataVersion && this.#handOver()) this.#dataVersion = version;
     } catch (error) {
       for (const { onError } of this.#tails.keys()) onError(error);
     }
   }
 
-  /** Hands over to each tail what it has not had. */
-  #handOver(): void {
+  /** Hands over to each tail what it has not had; whether that worked for all. */
+  #handOver(): boolean {
+    let isDone = true;
     for (const tail of this.#tails.keys()) {
       try {
         for (let at = this.#tails.get(tail); at !== undefined; at = this.#tails.get(tail)) {
@@ -225,9 +225,11 @@ export class SqliteReplayStore implements ReplayStore {
           tail.onEvents(events);
         }
       } catch (error) {
+        isDone = false;
         tail.onError(error);
       }
     }
+    return isDone;
   }
 
   #stopPolling(): void {

@@ -92,6 +92,16 @@ export class SqliteLog {
     }
   }
 
+  /** Does what only reads, at one moment of the file: other processes write meanwhile. */
+  snapshot<T>(work: () => T): T {
+    this.#db.exec("BEGIN");
+    try {
+      return work();
+    } finally {
+      if (this.#db.isTransaction) this.#db.exec("COMMIT");
+    }
+  }
+
   read(after: number, { topics, limit, maxLength = Infinity }: ReadOptions): ReadResult {
     const removed = this.#oldest() - 1;
     const from = Math.max(after, removed);

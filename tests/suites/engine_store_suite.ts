@@ -1,39 +1,14 @@
 import { assertEquals, assertLess } from "@std/assert";
-import { type ChildProcess, spawn } from "node:child_process";
-import process from "node:process";
 import { after, before, describe, it } from "node:test";
-import { Broker, type Delivery, SseError, type StoredEvent, type Subscriber } from "../../mod.ts";
+import { Broker, SseError, type StoredEvent } from "../../mod.ts";
 import type { OpenStore, StoreLimits } from "../../src/cli/store.ts";
 import { type Engine, type EngineSpec, missing, startEngine } from "../support/engines.ts";
 import { openTestStore } from "../support/open_store.ts";
-import { runtimeFlags } from "../support/runtime.ts";
 import { random, SEED } from "../support/seed.ts";
-
-/** How many times the engine's life is played, and what happens in each. */
-const RUNS = Number(process.env["FRESHET_FAULT_RUNS"] ?? 1);
-const FAULTS = 8;
-/** How long the engine may be silent. */
-const PAUSE_MS = Number(process.env["FRESHET_FAULT_PAUSE_MS"] ?? 1_500);
+import { reading, Worker } from "../support/store_processes.ts";
+import { FAULT_RUNS, playFaults } from "./faults.ts";
 
 const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
-
-/** Reads a subscriber into a list, with a way to wait for its length. */
-function reading(subscriber: Subscriber): { readonly seen: Delivery[]; until(count: number): Promise<void> } {
-  const seen: Delivery[] = [];
-  let wake = (): void => {};
-  void (async () => {
-    for await (const delivery of subscriber) {
-      seen.push(delivery);
-      wake();
-    }
-  })();
-  return {
-    seen,
-    async until(count) {
-      while (seen.length < count) await new Promise<void>((resolve) => wake = resolve);
-    },
-  };
-}
 
 async function allOf(store: OpenStore["store"], topics?: readonly string[]): Promise<StoredEvent[]> {
   const events: StoredEvent[] = [];
@@ -42,53 +17,6 @@ async function allOf(store: OpenStore["store"], topics?: readonly string[]): Pro
     events.push(...more);
     if (position === at) return events;
     at = position;
-  }
-}
-
-/** A process on the store, and the lines that it has printed. */
-class Worker {
-  readonly lines: string[] = [];
-  readonly child: ChildProcess;
-  readonly ended: Promise<void>;
-  #wake = (): void => {};
-  #isOver = false;
-
-  /** Those that have not ended. */
-  static readonly running = new Set<Worker>();
-
-  constructor(...args: string[]) {
-    Worker.running.add(this);
-    this.child = spawn(process.execPath, [...runtimeFlags, "tests/support/store_worker.ts", ...args], {
-      stdio: ["pipe", "pipe", "inherit"],
-    });
-    let text = "";
-    this.child.stdout!.on("data", (bytes: Uint8Array) => {
-      text += new TextDecoder().decode(bytes);
-      const lines = text.split("\n");
-      text = lines.pop()!; // whole lines only: it may be killed at any time
-      this.lines.push(...lines);
-      this.#wake();
-    });
-    this.ended = new Promise((resolve) =>
-      this.child.once("close", () => {
-        this.#isOver = true;
-        Worker.running.delete(this);
-        resolve();
-        this.#wake();
-      })
-    );
-  }
-
-  async until(done: (lines: readonly string[]) => boolean): Promise<void> {
-    while (!done(this.lines)) {
-      if (this.#isOver) throw new Error(`the worker ended: ${this.child.exitCode ?? this.child.signalCode}`);
-      await new Promise<void>((resolve) => this.#wake = resolve);
-    }
-  }
-
-  async kill(): Promise<void> {
-    if (this.child.exitCode === null && this.child.signalCode === null) process.kill(this.child.pid!, "SIGKILL");
-    await this.ended;
   }
 }
 
@@ -124,7 +52,7 @@ export function engineStoreSuite(
       return one;
     };
     const test = (says: string, run: () => Promise<void>): void => {
-      it(says, { timeout: 120_000 * RUNS }, async () => {
+      it(says, { timeout: 120_000 * FAULT_RUNS }, async () => {
         try {
           await run();
         } finally {
@@ -137,7 +65,7 @@ export function engineStoreSuite(
       engine = await startEngine(spec);
     });
     after(async () => {
-      for (const worker of Worker.running) await worker.kill(); // those of a test that has failed
+      await Worker.killAll();
       await engine.stop();
     });
 
@@ -400,71 +328,10 @@ export function engineStoreSuite(
     });
 
     test(`kills and pauses at random: what was acknowledged arrives once, in one order (seed ${SEED})`, async () => {
-      for (let run = 0; run < RUNS; run++) await chaos(random(SEED + run));
+      for (let run = 0; run < FAULT_RUNS; run++) {
+        const log = newLog();
+        await playFaults(name, url, log, await broker(log, { timeout: 2_000 }), engine, random(SEED + run));
+      }
     });
-
-    /** Publishers, a subscriber's process and the engine are killed or paused at random moments. */
-    async function chaos(next: () => number): Promise<void> {
-      const log = newLog();
-      const here = await broker(log, { timeout: 2_000 });
-      const mine = reading(here.subscribe("**", { start: "all" }));
-      const publishers = new Map<string, Worker>();
-      const done = new Map([["x", 0], ["y", 0]]);
-      const publish = (who: string): void =>
-        void publishers.set(who, new Worker(url(), log, "publish", who, String(done.get(who))));
-      const acknowledge = (who: string): void => {
-        done.set(who, Math.max(done.get(who)!, Number(publishers.get(who)!.lines.at(-1) ?? 0)));
-      };
-      const watched: { id: string; type: string; data: string }[] = [];
-      let watcher = new Worker(url(), log, "subscribe");
-      const collect = (): void => void watched.push(...watcher.lines.splice(0).map((line) => JSON.parse(line)));
-      for (const who of done.keys()) publish(who);
-      for (let fault = 0; fault < FAULTS; fault++) {
-        await pause(next() * 300);
-        const what = Math.floor(next() * 4);
-        if (what === 0) {
-          const who = next() < 0.5 ? "x" : "y";
-          await publishers.get(who)!.kill();
-          acknowledge(who);
-          publish(who);
-        } else if (what === 1) {
-          await watcher.kill();
-          collect();
-          watcher = new Worker(url(), log, "subscribe", watched.at(-1)?.id ?? "");
-        } else if (what === 2) {
-          await engine.kill();
-          await pause(next() * 300);
-          await engine.restart();
-        } else {
-          await engine.pause();
-          await pause(next() * PAUSE_MS);
-          engine.resume();
-        }
-        for (const [who, worker] of publishers) { // between faults they must get on
-          const before = Number(worker.lines.at(-1) ?? 0);
-          await worker.until((lines) => Number(lines.at(-1) ?? 0) > before);
-          acknowledge(who);
-        }
-      }
-      for (const [who, worker] of publishers) {
-        worker.child.stdin!.write("enough\n");
-        await worker.ended;
-        acknowledge(who);
-      }
-      const count = [...done.values()].reduce((a, b) => a + b);
-      await mine.until(count);
-      await watcher.until((lines) => watched.length + lines.length >= count);
-      await watcher.kill();
-      collect();
-      const order = mine.seen.map(({ id, type, data }) => ({ id, type, data }));
-      const distinct = new Set(order.map(({ data }) => data));
-      let lost = 0;
-      for (const [who, upTo] of done) for (let n = 0; n < upTo; n++) if (!distinct.has(`${who}-${n}`)) lost++;
-      const gaps = order.filter(({ type }) => type !== "message").length;
-      const doubled = order.length - distinct.size;
-      console.log(`${name}: ${count} events, ${FAULTS} faults, ${lost} lost, ${doubled} doubled, ${gaps} gaps`);
-      assertEquals([order.length, lost, doubled, gaps], [count, 0, 0, 0]);
-      assertEquals(watched, order);
-    }
   });
 }
