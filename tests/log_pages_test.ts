@@ -79,6 +79,19 @@ describe("LogPages", () => {
     assertEquals(asked.length, 1);
   });
 
+  it("does not take where the log ended when a page was begun for where it ends now", async () => {
+    const { engine, asked } = engineOf(200);
+    const pages = new LogPages(engine);
+    const page = await pages.next(0, topics, 10);
+    assertEquals(page.ends, true);
+    pages.keep(10, topics, { ...page, entries: page.entries.slice(10) });
+    const rest = await pages.next(10, topics, 300);
+    assertEquals([positions(rest).length, rest.ends], [190, false]);
+    asked.length = 0;
+    assertEquals((await pages.next(200, topics, 10)).ends, true);
+    assertEquals(asked.length, 1);
+  });
+
   it("fails with the page that failed, and asks again afterwards", async () => {
     let fails = false;
     const { engine } = engineOf(5_000);

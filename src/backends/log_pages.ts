@@ -21,7 +21,8 @@ interface Begun<T> {
 
 /**
  * The pages of a log, for who walks along it in steps: what is left of a page when a step ends is there for the next, and
- * the page after it is asked for meanwhile. Readers at different places cost each other that, and nothing else.
+ * the page after it is asked for meanwhile. Neither says that the log ends: where it ended then is not where it ends now.
+ * Readers at different places cost each other what is held, and nothing else.
  */
 export class LogPages {
   readonly #engine: LogEngine;
@@ -45,7 +46,6 @@ export class LogPages {
     this.#ahead = undefined;
     if (isAt(ahead, after, topics)) {
       const page = await ahead.page;
-      // Where the log ended then is not where it ends now
       if (page.examined > after) return this.#begin({ ...page, ends: false }, topics, limit);
     }
     return this.#begin(await this.#ask(after, topics, limit), topics, limit);
@@ -53,7 +53,7 @@ export class LogPages {
 
   /** Takes back what was not used of a page. */
   keep(after: number, topics: Topics, page: LogPage): void {
-    this.#rest = { after, topics, page, since: performance.now() };
+    this.#rest = { after, topics, page: { ...page, ends: false }, since: performance.now() };
   }
 
   /** Forgets what is held: the log is another, or lacks some of it. */

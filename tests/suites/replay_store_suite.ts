@@ -95,6 +95,22 @@ export function replayStoreSuite(name: string, open: (limits: StoreLimits) => Pr
       assertGreater(large.events.length, 0);
     });
 
+    test("what is stored between two steps of a reader is neither skipped nor called removed", {}, async (store) => {
+      await store.append(Array.from({ length: 150 }, (_, i) => event("a", String(i))));
+      const seen: string[] = [];
+      const removed: number[] = [];
+      let position = 0;
+      for (let step = 0; step < 20 && seen.length < 155; step++) {
+        const result = await store.read(position, { topics: ["a"], limit: 40 });
+        seen.push(...result.events.map(({ data }) => data));
+        removed.push(result.removed);
+        position = result.position;
+        await store.append([event("a", String(150 + step))]);
+      }
+      assertEquals(seen.slice(0, 155), Array.from({ length: 155 }, (_, i) => String(i)));
+      assertEquals(Math.max(...removed), 0);
+    });
+
     test("a tail hands over every event once, in order, from its beginning on", {}, async (store) => {
       await store.append([event("a", "before")]);
       const seen = collector();
