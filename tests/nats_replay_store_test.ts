@@ -63,6 +63,21 @@ describe("NatsReplayStore on nats-server", { skip }, () => {
     await store.close();
   });
 
+  it("stores in the order of the calls, from the first on, though several batches are under way", async () => {
+    const store = open();
+    const data = Array.from({ length: 1_000 }, (_, i) => String(i));
+    const results = await Promise.all(data.map((data) => store.append([{ topics: ["a"], data }])));
+    const events = [];
+    for (let at = 0; events.length < data.length;) {
+      const { events: more, position } = await store.read(at, { limit: 1_000 });
+      events.push(...more);
+      at = position;
+    }
+    assertEquals(events.map(({ data }) => data), data);
+    assertEquals(events.map(({ id }) => id), results.map(([result]) => result!.id!));
+    await store.close();
+  });
+
   it("gives no two topics one subject", async () => {
     const store = open();
     const topics = ["a/b", "a.b", "a=2Fb", "a", "a/", "/a", "é/ü", "A", "a b", ">", "a>"];

@@ -61,6 +61,8 @@ export class NatsEngine implements LogEngine {
   readonly #nodes: NatsNodes;
   #manager: Promise<JetStreamManager> | undefined;
   #description: Description | undefined;
+  /** The first question for the stream, while it is under way. */
+  #first: Promise<LogState> | undefined;
   #feed: Feed | undefined;
   #reader: { readonly feed: Feed; readonly timer: ReturnType<typeof setTimeout> } | undefined;
   /** The newest message that this process has seen. */
@@ -121,7 +123,8 @@ export class NatsEngine implements LogEngine {
   }
 
   async append(batch: readonly NewEvent[], sequence: number): Promise<LogAppended> {
-    if (this.#description === undefined) await this.state();
+    // One question for all batches that wait: they go on in their order
+    if (this.#description === undefined) await (this.#first ??= this.state().finally(() => this.#first = undefined));
     const last = this.#last;
     // All are written at once, in order; one that is sent again is known by its message ID
     const published = await Promise.allSettled(batch.map((event, i) => this.#publish(event, `${sequence}-${i}`)));

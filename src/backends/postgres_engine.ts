@@ -33,6 +33,7 @@ const PAGE = { limit: 512, maxLength: 1 << 22 };
 const NEAR = 64;
 /** Among how many entries topics are looked for at once: doubled while few are found. */
 const AMONG = { least: 256, most: 65_536 };
+/** More than there are. */
 const EVERY = 2 ** 40;
 /** SQLSTATEs of a server that is starting, stopping, full, or has become a replica. */
 const PASSING = /^(?:57P0[123]|53300|25006|40001|40P01|08...)$/;
