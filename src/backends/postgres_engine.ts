@@ -286,7 +286,10 @@ export class PostgresEngine implements LogEngine {
   /** Until something is heard, or it is time to look all the same. */
   #wait(ms: number): Promise<void> {
     return new Promise((resolve) => {
-      const timer = setTimeout(() => this.#hear(), ms);
+      const timer = setTimeout(() => {
+        this.#end = undefined;
+        resolve();
+      }, ms);
       this.#wake = () => {
         clearTimeout(timer);
         resolve();
