@@ -1,4 +1,4 @@
-import { assert, assertEquals, assertThrows } from "@std/assert";
+import { assert, assertEquals, assertMatch, assertThrows } from "@std/assert";
 import { spawn } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -126,6 +126,55 @@ describe("SqliteReplayStore", () => {
       assertEquals(await dataOf(store), ["1", "3"]);
       other.close();
       await store.close();
+    },
+  );
+
+  for (const journal of ["delete", "wal"]) {
+    it(`opens a file that another process has locked, once it may (journal ${journal})`, async () => {
+      const file = newFile();
+      const other = new DatabaseSync(file);
+      other.exec(`PRAGMA journal_mode = ${journal}; BEGIN EXCLUSIVE`);
+      const before = performance.now();
+      const store = new SqliteReplayStore(file);
+      const calls = [store.append([event("1")]), store.tail({ onEvents() {}, onError() {}, onLost() {} })];
+      let settled = 0;
+      for (const call of calls) void call.then(() => settled++);
+      await new Promise((resolve) => setTimeout(resolve, 30));
+      assert(performance.now() - before < 500, "the event loop was held up");
+      assertEquals(settled, 0);
+      assertEquals((assertThrows(() => store.idAt(0)) as { code?: string }).code, "backend-failed");
+      other.exec("COMMIT");
+      await Promise.all(calls);
+      assertEquals(await dataOf(store), ["1"]);
+      assertEquals(await store.locate(store.idAt(1)), 1);
+      other.close();
+      await store.close();
+    });
+  }
+
+  it(
+    "gives up what waits for a locked file, after five seconds or when it is closed",
+    { timeout: 30_000 },
+    async () => {
+      const file = newFile();
+      const other = new DatabaseSync(file);
+      other.exec("BEGIN EXCLUSIVE");
+      const store = new SqliteReplayStore(file);
+      const errors = (): Promise<unknown[]> =>
+        Promise.all(
+          [store.append([event("1")]), store.removed(["a"])].map((call) =>
+            call.catch(({ code, message }) => `${code}: ${message}`)
+          ),
+        );
+      const before = performance.now();
+      for (const error of await errors()) {
+        assertMatch(String(error), /^backend-failed: .+ the SQLite file: got .*locked/);
+      }
+      assert(performance.now() - before >= 5_000);
+      const waiting = errors();
+      await store.close();
+      for (const error of await waiting) assertMatch(String(error), /^backend-failed: .+ as the store is closed/);
+      other.close();
     },
   );
 

@@ -36,7 +36,7 @@ export type { SqliteReplayStoreOptions } from "./sqlite_options.ts";
 
 /** How many events one transaction takes: it holds the event loop for 10 ms or so (`bench/sqlite_bench.ts`). */
 const BATCH_EVENTS = 128;
-/** How long an append waits for another process that writes, in milliseconds, and how often it asks. */
+/** How long a call waits for another process that has the file, in milliseconds, and how often it asks. */
 const BUSY = { max: 5_000, step: 5 };
 
 interface Pending {
@@ -52,9 +52,10 @@ interface Pending {
  *
  * Publishes of one turn are one transaction; `publish` resolves after its
  * commit. Several processes on one file see each other's events within
- * `pollInterval`. While another process writes, appends wait for five seconds
- * at most, without holding up the event loop, and then fail with
- * `backend-failed`.
+ * `pollInterval`. While another process has the file, calls wait for five
+ * seconds at most, without holding up the event loop, and then fail with
+ * `backend-failed`; a file that is locked when the store is made is opened by
+ * the first call that can.
  */
 export class SqliteReplayStore implements ReplayStore {
   readonly #db: DatabaseSync;
@@ -84,6 +85,13 @@ export class SqliteReplayStore implements ReplayStore {
     this.#ownsDb = typeof database === "string";
     this.#db = typeof database === "string" ? new DatabaseSync(database) : database;
     this.#log = new SqliteLog(this.#db, checked);
+    try {
+      this.#log.open();
+    } catch (error) {
+      if (isBusy(error)) return; // every call tries again
+      if (this.#ownsDb) this.#db.close();
+      throw error;
+    }
   }
 
   /** Stores events; see {@linkcode ReplayStore.append}. An own ID of the store's form is refused with `id-taken`. */
@@ -128,8 +136,15 @@ export class SqliteReplayStore implements ReplayStore {
     });
   }
 
-  /** The ID of a position; see {@linkcode ReplayStore.idAt}. */
+  /**
+   * The ID of a position; see {@linkcode ReplayStore.idAt}.
+   *
+   * @throws {SseError} `backend-failed` if no call has found the file unlocked yet.
+   */
   idAt(position: number): string {
+    if (!this.#log.isOpen) {
+      throw new SseError("backend-failed", "Cannot make an ID as the SQLite file is locked by another process");
+    }
     return this.#log.idAt(position);
   }
 
@@ -149,15 +164,8 @@ export class SqliteReplayStore implements ReplayStore {
   }
 
   /** What the processes that have the file open say; see {@linkcode ReplayStore.announce}. */
-  async announce(node: string, says: string | undefined, ttl: number): Promise<ReadonlyMap<string, string>> {
-    for (const since = performance.now();;) {
-      try {
-        return await this.#run("announce", (log) => log.announce(node, says, ttl));
-      } catch (error) {
-        if (!isBusy((error as Error).cause) || performance.now() - since > BUSY.max) throw error;
-      }
-      await new Promise((resolve) => setTimeout(resolve, BUSY.step));
-    }
+  announce(node: string, says: string | undefined, ttl: number): Promise<ReadonlyMap<string, string>> {
+    return this.#run("announce", (log) => log.announce(node, says, ttl));
   }
 
   /** Ends every tail, lets appends that wait fail, and closes the file if it was opened here. */
@@ -183,6 +191,7 @@ export class SqliteReplayStore implements ReplayStore {
     }
     let wait = 0;
     try {
+      this.#log.open();
       const answered = this.#log.append(batch.map(({ events }) => events));
       batch.forEach(({ resolve }, i) => resolve(answered[i]!));
       this.#handOver();
@@ -237,14 +246,20 @@ export class SqliteReplayStore implements ReplayStore {
     this.#poll = undefined;
   }
 
-  // deno-lint-ignore require-await
+  /** Does it now, or as soon as no other process has the file. */
   async #run<T>(call: string, work: (log: SqliteLog) => T): Promise<T> {
-    if (this.#closed) throw closed(call);
-    try {
-      return work(this.#log);
-    } catch (error) {
-      const why = error instanceof Error ? error.message : String(error);
-      throw new SseError("backend-failed", `Cannot ${call} from the SQLite file: got ${why}`, { cause: error });
+    for (const since = performance.now();;) {
+      if (this.#closed) throw closed(call);
+      try {
+        this.#log.open();
+        return work(this.#log);
+      } catch (error) {
+        if (!isBusy(error) || performance.now() - since >= BUSY.max) {
+          const why = error instanceof Error ? error.message : String(error);
+          throw new SseError("backend-failed", `Cannot ${call} from the SQLite file: got ${why}`, { cause: error });
+        }
+      }
+      await new Promise((resolve) => setTimeout(resolve, BUSY.step));
     }
   }
 }

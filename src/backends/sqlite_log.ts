@@ -29,17 +29,26 @@ export class SqliteLog {
   readonly #limits: Pick<CheckedOptions, "maxEvents" | "maxAge" | "maxBytes">;
   readonly #tables: (sql: string) => string;
   readonly #eventTable: string;
-  readonly #epoch: string;
+  readonly #openSchema: () => string;
   readonly #statements = new Map<string, StatementSync>();
+  #epoch = ""; // until it is open
   #removals = 0;
 
-  /** Makes its tables where there are none. */
   constructor(db: DatabaseSync, { name, durability, ...limits }: CheckedOptions) {
     this.#db = db;
     this.#limits = limits;
     this.#tables = tablesOf(name);
     this.#eventTable = this.#tables("{events}").slice(1, -1);
-    this.#epoch = openSchema(db, name, durability);
+    this.#openSchema = () => openSchema(db, name, durability);
+  }
+
+  /** Makes its tables where there are none; before every other call. Once it has worked, it does nothing. */
+  open(): void {
+    this.#epoch ||= this.#openSchema();
+  }
+
+  get isOpen(): boolean {
+    return this.#epoch !== "";
   }
 
   idAt(position: number): string {

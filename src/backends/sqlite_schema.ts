@@ -38,13 +38,14 @@ export function tablesOf(log: string): (sql: string) => string {
 
 /**
  * Makes or migrates the tables: a log's own, and those of every other log in the file, as one version counts for all.
+ * If another process has the file, it throws what SQLite throws, and may be called again.
  *
  * @returns The random part of the log's IDs, made with it.
  * @throws {SseError} `backend-failed` if a newer version wrote the file.
  */
 export function openSchema(db: DatabaseSync, name: string, durability: "process" | "disk"): string {
-  // Waiting happens outside: never in SQLite, which would hold up the event loop. But for a moment, now
-  db.exec("PRAGMA busy_timeout = 1000");
+  // Waiting happens outside: never in SQLite, which would hold up the event loop
+  db.exec("PRAGMA busy_timeout = 0");
   db.exec("PRAGMA journal_mode = WAL");
   db.exec(`PRAGMA synchronous = ${durability === "disk" ? "FULL" : "NORMAL"}`);
   db.exec("PRAGMA wal_autocheckpoint = 200"); // pages: often and little
@@ -71,8 +72,6 @@ export function openSchema(db: DatabaseSync, name: string, durability: "process"
   } catch (error) {
     db.exec("ROLLBACK");
     throw error;
-  } finally {
-    db.exec("PRAGMA busy_timeout = 0");
   }
 }
 
