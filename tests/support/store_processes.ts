@@ -38,6 +38,7 @@ export class Worker {
   readonly ended: Promise<void>;
   #wake = (): void => {};
   #isOver = false;
+  #errors = "";
 
   static readonly #running: Set<Worker> = new Set();
 
@@ -49,7 +50,7 @@ export class Worker {
   constructor(...args: string[]) {
     Worker.#running.add(this);
     this.child = spawn(process.execPath, [...runtimeFlags, "tests/support/store_worker.ts", ...args], {
-      stdio: ["pipe", "pipe", "inherit"],
+      stdio: ["pipe", "pipe", "pipe"],
     });
     let text = "";
     this.child.stdout!.on("data", (bytes: Uint8Array) => {
@@ -59,6 +60,7 @@ export class Worker {
       this.lines.push(...lines);
       this.#wake();
     });
+    this.child.stderr!.on("data", (bytes: Uint8Array) => this.#errors += new TextDecoder().decode(bytes));
     this.ended = new Promise((resolve) =>
       this.child.once("close", () => {
         this.#isOver = true;
@@ -73,9 +75,11 @@ export class Worker {
     const deadline = performance.now() + WAIT_MS;
     while (!done(this.lines)) {
       if (performance.now() > deadline) {
-        throw new Error(`the worker got as far as ${this.lines.length} lines: ${this.lines.at(-1)}`);
+        throw new Error(`the worker got as far as ${this.lines.length} lines: ${this.lines.at(-1)}\n${this.#errors}`);
       }
-      if (this.#isOver) throw new Error(`the worker ended: ${this.child.exitCode ?? this.child.signalCode}`);
+      if (this.#isOver) {
+        throw new Error(`the worker ended: ${this.child.exitCode ?? this.child.signalCode}\n${this.#errors}`);
+      }
       await new Promise<void>((resolve) => {
         this.#wake = resolve;
         setTimeout(resolve, WAIT_MS / 10).unref();
