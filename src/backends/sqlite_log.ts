@@ -23,6 +23,14 @@ const REMOVED_TOPICS = { max: 100_000, every: 1_000 };
 /** Under which they share it: no topic is empty. */
 const ALL_TOPICS = "";
 
+/**
+ * Rows as arrays: the objects that `node:sqlite` makes are dictionaries, and to take their fields takes as long as SQLite
+ * does. All three runtimes have it, but not Deno's types.
+ */
+interface ReturnsArrays {
+  setReturnArrays(enabled: boolean): void;
+}
+
 /** One log in an SQLite file: its tables, and all that is asked of them. Every call may throw what SQLite throws. */
 export class SqliteLog {
   readonly #db: DatabaseSync;
@@ -117,7 +125,7 @@ export class SqliteLog {
     const events: StoredEvent[] = [];
     let position = from;
     let left = maxLength;
-    let names = { text: "[]", topics: [] as readonly string[] }; // which often are those of the event before
+    let names = { text: "", topics: [] as readonly string[], reaches: false }; // which often are those of the event before
     // No more at once than may be wanted
     const step = Math.min(limit, EXAMINED_ROWS);
     for (let examined = 0; examined < EXAMINED_ROWS && events.length < limit && left > 0; examined += step) {
@@ -125,8 +133,11 @@ export class SqliteLog {
       for (const row of page) {
         if (left <= 0) return { events, position, removed };
         position = row.position;
-        if (names.text !== row.topics) names = { text: row.topics, topics: JSON.parse(row.topics) };
-        if (topics !== undefined && !matchesAny(topics, names.topics)) continue;
+        if (names.text !== row.topics) {
+          const list: string[] = JSON.parse(row.topics);
+          names = { text: row.topics, topics: list, reaches: topics === undefined || matchesAny(topics, list) };
+        }
+        if (!names.reaches) continue;
         const event = eventOf(row, this.#epoch, names.topics);
         events.push(event);
         left -= event.data.length;
@@ -268,9 +279,12 @@ export class SqliteLog {
   }
 
   #rows(after: number, limit: number): Stored[] {
-    return this.#prepare(
-      "SELECT position, own_id AS ownId, topics, body, time FROM {events} WHERE position > ? ORDER BY position LIMIT ?",
-    ).all(after, limit) as unknown as Stored[];
+    const statement = this.#prepare(
+      "SELECT position, own_id, topics, body, time FROM {events} WHERE position > ? ORDER BY position LIMIT ?",
+    ) as StatementSync & ReturnsArrays;
+    statement.setReturnArrays(true);
+    const rows = statement.all(after, limit) as unknown as [number, string | null, string, string, number][];
+    return rows.map(([position, ownId, topics, body, time]) => ({ position, ownId, topics, body, time }));
   }
 
   #prepare(sql: string): StatementSync {
