@@ -141,7 +141,7 @@ const bare: Readonly<Record<string, (url: string) => Promise<Bare>>> = {
       publish: (data) =>
         new Promise<void>((resolve) => {
           if (waiting.push([data, resolve]) > 1) return;
-          setTimeout(() => {
+          setImmediate(() => {
             const batch = waiting;
             waiting = [];
             db.exec("BEGIN IMMEDIATE");

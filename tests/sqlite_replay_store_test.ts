@@ -78,6 +78,52 @@ describe("SqliteReplayStore", () => {
     await small.close();
   });
 
+  it("finds a time, an age and a number of bytes among many events", async () => {
+    mock.timers.enable({ apis: ["Date"], now: 0 });
+    try {
+      const file = newFile();
+      const all = new SqliteReplayStore(file);
+      const next = random(SEED);
+      const times: number[] = [];
+      for (let time = 1_000_000; times.length < 300; time += Math.floor(next() * 3) * 10) { // some at the same time
+        mock.timers.setTime(time);
+        await all.append([event("x".repeat(36))]); // each takes 106
+        times.push(time);
+      }
+      const positions = async (store: SqliteReplayStore): Promise<number[]> =>
+        (await store.read(0, { limit: 1_000 })).events.map(({ position }) => position);
+      const newest = times.at(-1)!;
+      for (const since of [0, ...times, newest + 1].flatMap((time) => [time - 1, time])) {
+        assertEquals(await all.seek({ since }), times.filter((time) => time < since).length);
+      }
+      for (let maxAge = 0; maxAge <= newest - 1_000_000 + 10; maxAge += 70) {
+        const aged = new SqliteReplayStore(file, { maxAge });
+        const kept = times.flatMap((time, i) => time >= newest - maxAge ? [i + 1] : []);
+        assertEquals(await positions(aged), kept);
+        assertEquals((await aged.read(0, { limit: 1 })).removed, times.length - kept.length);
+        await aged.close();
+      }
+      for (const kept of [0, 1, 2, 7, 299, 300]) {
+        const small = new SqliteReplayStore(file, { maxBytes: kept * 106 + 105 });
+        assertEquals(await positions(small), times.map((_, i) => i + 1).slice(300 - kept));
+        await small.close();
+      }
+      await all.close();
+    } finally {
+      mock.timers.reset();
+    }
+  });
+
+  it("removes at least as much as it adds, however much that is at once", async () => {
+    const db = new DatabaseSync(newFile());
+    const store = new SqliteReplayStore(db, { maxEvents: 10 });
+    for (let i = 0; i < 3; i++) await store.append(Array.from({ length: 5_000 }, (_, n) => event(String(n))));
+    assertEquals((await dataOf(store)).length, 10);
+    assert(db.prepare("SELECT count(*) AS count FROM events").get()!["count"] as number <= 5_000);
+    await store.close();
+    db.close();
+  });
+
   it("with retention none, holds events for as long as other processes need to fetch them", async () => {
     mock.timers.enable({ apis: ["Date"], now: 1_000_000 });
     try {
@@ -100,6 +146,21 @@ describe("SqliteReplayStore", () => {
     assertEquals(results.flat().map(({ id }) => id), Array.from({ length: 5_000 }, (_, i) => store.idAt(i + 1)));
     assertEquals(seen.map(({ data }) => data), Array.from({ length: 5_000 }, (_, i) => String(i)));
     await store.close();
+  });
+
+  it("commits little at once, so that the event loop is not held up", async () => {
+    const db = new DatabaseSync(newFile());
+    const store = new SqliteReplayStore(db);
+    for (const [length, count, most] of [[1, 1_000, 128], [1 << 20, 8, 1], [300_000, 8, 4]] as const) {
+      const stored = (): number => Number(db.prepare("SELECT count(*) AS count FROM events").get()!["count"]);
+      const before = stored();
+      const calls = Array.from({ length: count }, () => store.append([event("x".repeat(length))]));
+      await calls[0];
+      assertEquals(stored() - before, most);
+      await Promise.all(calls);
+    }
+    await store.close();
+    db.close();
   });
 
   it(
@@ -228,7 +289,7 @@ describe("SqliteReplayStore", () => {
       statement.all = (...parameters) => {
         const rows = all(...parameters as number[]);
         if (commits++ === 0) {
-          other.exec(`INSERT INTO events SELECT 2, NULL, topics, '\n2', time, upto, upto + 70 FROM events`);
+          other.exec(`INSERT INTO events SELECT 2, NULL, topics, '\n2', time, upto + 70 FROM events`);
         }
         return rows;
       };
@@ -268,18 +329,51 @@ describe("SqliteReplayStore", () => {
     },
   );
 
-  it("migrates a file that an older version wrote, and keeps its events", async () => {
-    const file = newFile();
-    const store = new SqliteReplayStore(file);
-    const [result] = await store.append([event("1")]);
-    await store.close();
-    const db = new DatabaseSync(file); // as the first version left it
-    db.exec("DROP TABLE nodes; PRAGMA user_version = 1");
+  /** What the first version made of a log, some of its events gone already, or all. */
+  function writeFirstVersion(file: string, suffix: string, positions: readonly number[]): void {
+    const db = new DatabaseSync(file);
+    const time = Date.now();
+    const rows = positions.map((n) =>
+      `(${n}, 'own-${n}', '["a"]', char(10) || ${n}, ${time}, ${n * 70}, ${n * 70 + 70})`
+    );
+    db.exec(`
+      CREATE TABLE "events${suffix}" (
+        position INTEGER PRIMARY KEY AUTOINCREMENT, own_id TEXT, topics TEXT NOT NULL, body TEXT NOT NULL,
+        time INTEGER NOT NULL, start INTEGER NOT NULL, upto INTEGER NOT NULL
+      );
+      CREATE UNIQUE INDEX "events_own_id${suffix}" ON "events${suffix}" (own_id) WHERE own_id IS NOT NULL;
+      CREATE INDEX "events_time${suffix}" ON "events${suffix}" (time);
+      CREATE INDEX "events_start${suffix}" ON "events${suffix}" (start);
+      CREATE TABLE "removed${suffix}" (topic TEXT PRIMARY KEY, position INTEGER NOT NULL) WITHOUT ROWID;
+      CREATE TABLE "store${suffix}" (epoch TEXT NOT NULL);
+      INSERT INTO "store${suffix}" VALUES ('abcdefgh');
+      INSERT INTO "removed${suffix}" VALUES ('a', 2);
+      INSERT INTO "events${suffix}" VALUES ${rows.join(", ")};
+      DELETE FROM "events${suffix}" WHERE position <= 2;
+      PRAGMA user_version = 1`);
     db.close();
-    const again = new SqliteReplayStore(file);
-    assertEquals([await dataOf(again), await again.locate(result!.id!)], [["1"], 1]);
-    assertEquals((await again.announce("a", "one", 1_000)).get("a"), "one");
-    await again.close();
+  }
+
+  it("migrates a file that the first version wrote, with all its logs", async () => {
+    const file = newFile();
+    writeFirstVersion(file, "", [1, 2, 3, 4]);
+    writeFirstVersion(file, ":chat-2", [1, 2]);
+    for (
+      const [name, kept] of [["freshet", ["3", "4"]], ["chat-2", []], ["new", []]] as const
+    ) {
+      const store = new SqliteReplayStore(file, { name, maxBytes: 213 });
+      const newest = name === "new" ? 0 : 2 + kept.length;
+      assertEquals([await dataOf(store), await store.locate(store.idAt(newest))], [[...kept], newest]);
+      assertEquals((await store.read(0, { limit: 9 })).removed, name === "new" ? 0 : 2);
+      assertEquals(await store.removed(["a"]), name === "new" ? 0 : 2);
+      if (kept.length > 0) assertEquals([await store.locate("own-2"), await store.locate("own-4")], [undefined, 4]);
+      assertEquals(await store.append([event("n")]), [{ id: store.idAt(newest + 1) }]);
+      assertEquals([await dataOf(store), await store.removed(["a"])], [[...kept, "n"], name === "new" ? 0 : 2]);
+      await store.append([event("n"), event("n")]); // three fit
+      assertEquals([await dataOf(store), await store.removed(["a"])], [["n", "n", "n"], newest]);
+      assertEquals((await store.announce("a", "one", 1_000)).get("a"), "one");
+      await store.close();
+    }
   });
 
   it("keeps several logs in one file apart, by their names", async () => {
@@ -297,14 +391,6 @@ describe("SqliteReplayStore", () => {
     await one.announce("node", "one", 60_000);
     assertEquals((await two.announce("other", "two", 60_000)).size, 1);
     for (const store of stores) await store.close();
-    const db = new DatabaseSync(file); // as the first version left it
-    db.exec('DROP TABLE nodes; DROP TABLE "nodes:chat-2"; PRAGMA user_version = 1');
-    db.close();
-    for (const [name, kept] of [["freshet", ["1", "2"]], ["chat-2", ["b"]], ["new", []]] as const) {
-      const again = new SqliteReplayStore(file, { name });
-      assertEquals([await dataOf(again), (await again.announce("x", "y", 1_000)).get("x")], [[...kept], "y"]);
-      await again.close();
-    }
   });
 
   it("lets the processes on a file know of each other", async () => {

@@ -3,6 +3,7 @@ import { newEpoch, storeId } from "../broker/store_id.ts";
 import { AppendFailure, type Batches } from "./append_queue.ts";
 import type { CheckedEngineOptions } from "./engine_options.ts";
 import { bodyOf, entryOf } from "./event_body.ts";
+import { laterTurn } from "./later_turn.ts";
 import type { LogAppended, LogEngine, LogEntry, LogPage, WantedPage } from "./log_engine.ts";
 import type { LogState } from "./log_state.ts";
 import { NEXT_MS } from "./log_store.ts";
@@ -47,10 +48,6 @@ const UNHEARD_MS = 50;
 const LINES =
   "CASE WHEN tells_loss THEN '!' ELSE '' END || time || E'\\n' || coalesce(own_id, '') || E'\\n' || topics || " +
   "E'\\n' || body AS lines";
-
-/** What the client itself waits with, where it can be had. */
-const laterTurn: (callback: () => void) => unknown =
-  (globalThis as { readonly setImmediate?: (callback: () => void) => unknown }).setImmediate ?? setTimeout;
 
 /** A log in PostgreSQL's tables; `postgres_schema.ts` tells how it is kept. */
 export class PostgresEngine implements LogEngine {

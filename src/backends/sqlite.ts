@@ -24,18 +24,20 @@ import type {
   ReadResult,
   ReplayStore,
   SeekTarget,
+  StoredEvent,
   Tail,
   TailHandlers,
 } from "../broker/replay_store.ts";
 import { SseError } from "../errors.ts";
 import { closed } from "./closed.ts";
+import { laterTurn } from "./later_turn.ts";
 import { SqliteLog } from "./sqlite_log.ts";
 import { checkOptions, type SqliteReplayStoreOptions } from "./sqlite_options.ts";
 
 export type { SqliteReplayStoreOptions } from "./sqlite_options.ts";
 
-/** How many events one transaction takes: it holds the event loop for 10 ms or so (`bench/sqlite_bench.ts`). */
-const BATCH_EVENTS = 128;
+/** What one transaction takes, in events and UTF-16 code units: it holds the event loop for a few milliseconds. */
+const BATCH = { events: 128, length: 1 << 20 };
 /** How long a call waits for another process that has the file, in milliseconds, and how often it asks. */
 const BUSY = { max: 5_000, step: 5 };
 
@@ -88,7 +90,7 @@ export class SqliteReplayStore implements ReplayStore {
     try {
       this.#log.open();
     } catch (error) {
-      if (isBusy(error)) return; // every call tries again
+      if (saysBusy(error)) return; // every call tries again
       if (this.#ownsDb) this.#db.close();
       throw error;
     }
@@ -101,7 +103,7 @@ export class SqliteReplayStore implements ReplayStore {
       this.#pending.push({ events, resolve, reject, since: performance.now() });
       if (this.#flushing) return;
       this.#flushing = true;
-      setTimeout(() => this.#flush());
+      laterTurn(() => this.#flush());
     });
   }
 
@@ -183,22 +185,23 @@ export class SqliteReplayStore implements ReplayStore {
   /** One transaction of what waits; what does not fit comes with the next turn. */
   #flush(): void {
     if (this.#closed || this.#pending.length === 0) return void (this.#flushing = false);
-    const batch: Pending[] = [];
-    for (let events = 0; this.#pending.length > 0 && events < BATCH_EVENTS;) {
-      const next = this.#pending.shift()!;
-      batch.push(next);
-      events += next.events.length;
+    let calls = 0;
+    for (let count = 0, length = 0; calls < this.#pending.length && count < BATCH.events && length < BATCH.length;) {
+      const { events } = this.#pending[calls++]!;
+      count += events.length;
+      for (const { data } of events) length += data.length;
     }
-    let wait = 0;
+    const batch = this.#pending.splice(0, calls);
+    let isBusy = false;
     try {
       this.#log.open();
-      const answered = this.#log.append(batch.map(({ events }) => events));
-      batch.forEach(({ resolve }, i) => resolve(answered[i]!));
-      this.#handOver();
+      const { results, stored } = this.#log.append(batch.map(({ events }) => events));
+      batch.forEach(({ resolve }, i) => resolve(results[i]!));
+      this.#handOver(stored);
     } catch (error) {
-      if (isBusy(error) && performance.now() - batch[0]!.since < BUSY.max) {
+      isBusy = saysBusy(error) && performance.now() - batch[0]!.since < BUSY.max;
+      if (isBusy) {
         this.#pending.unshift(...batch);
-        wait = BUSY.step;
       } else {
         const why = error instanceof Error ? error.message : String(error);
         const failure = new SseError("backend-failed", `Cannot append to the SQLite file: got ${why}`, {
@@ -207,7 +210,8 @@ export class SqliteReplayStore implements ReplayStore {
         for (const { reject } of batch) reject(failure);
       }
     }
-    setTimeout(() => this.#flush(), wait);
+    if (isBusy) setTimeout(() => this.#flush(), BUSY.step);
+    else laterTurn(() => this.#flush());
   }
 
   /** Whether another process has written, and what. */
@@ -220,18 +224,24 @@ export class SqliteReplayStore implements ReplayStore {
     }
   }
 
-  /** Hands over to each tail what it has not had; whether that worked for all. */
-  #handOver(): boolean {
+  /**
+   * Hands over to each tail what it has not had; whether that worked for all.
+   *
+   * @param stored What was stored just now, so that nobody need read it again.
+   */
+  #handOver(stored: readonly StoredEvent[] = []): boolean {
     let isDone = true;
     for (const tail of this.#tails.keys()) {
       try {
         for (let at = this.#tails.get(tail); at !== undefined; at = this.#tails.get(tail)) {
-          const events = this.#log.next(at);
+          const isNewest = stored[0]?.position === at + 1;
+          const events = isNewest ? stored : this.#log.next(at);
           if (events.length === 0) break;
           // Retention has been faster than this tail
           if (events[0]!.position > at + 1) tail.onLost(events[0]!.position - 1);
           this.#tails.set(tail, events.at(-1)!.position);
           tail.onEvents(events);
+          if (isNewest) break;
         }
       } catch (error) {
         isDone = false;
@@ -254,7 +264,7 @@ export class SqliteReplayStore implements ReplayStore {
         this.#log.open();
         return work(this.#log);
       } catch (error) {
-        if (!isBusy(error) || performance.now() - since >= BUSY.max) {
+        if (!saysBusy(error) || performance.now() - since >= BUSY.max) {
           const why = error instanceof Error ? error.message : String(error);
           throw new SseError("backend-failed", `Cannot ${call} from the SQLite file: got ${why}`, { cause: error });
         }
@@ -265,6 +275,6 @@ export class SqliteReplayStore implements ReplayStore {
 }
 
 /** Whether another connection has the file. */
-function isBusy(error: unknown): boolean {
+function saysBusy(error: unknown): boolean {
   return error instanceof Error && /database (?:table )?is (?:locked|busy)/i.test(error.message);
 }

@@ -16,7 +16,7 @@ import { openSchema, sizeOf, tablesOf } from "./sqlite_schema.ts";
 
 /** How many rows one read looks at: it holds the event loop for a few milliseconds. */
 const EXAMINED_ROWS = 1_000;
-/** How many rows one transaction removes beside what it adds. */
+/** How many rows one transaction removes beyond those it adds. */
 const REMOVED_ROWS = 256;
 /** Of how many topics the newest removed position is kept; beyond, they share one. How often that is looked at, in commits. */
 const REMOVED_TOPICS = { max: 100_000, every: 1_000 };
@@ -31,22 +31,36 @@ interface ReturnsArrays {
   setReturnArrays(enabled: boolean): void;
 }
 
+/** What the newest row and the note of what is removed say. */
+interface State {
+  /** `PRAGMA data_version` when they were read. */
+  readonly version: number;
+  /** The newest position, 0 if there never was an event; its time; the bytes of all events up to it. */
+  readonly newest: number;
+  readonly time: number;
+  readonly upto: number;
+  /** The newest removed position, and the bytes of all events up to it. */
+  readonly removed: number;
+  readonly removedUpto: number;
+}
+
 /** One log in an SQLite file: its tables, and all that is asked of them. Every call may throw what SQLite throws. */
 export class SqliteLog {
   readonly #db: DatabaseSync;
   readonly #limits: Pick<CheckedOptions, "maxEvents" | "maxAge" | "maxBytes">;
   readonly #tables: (sql: string) => string;
-  readonly #eventTable: string;
   readonly #openSchema: () => string;
   readonly #statements = new Map<string, StatementSync>();
   #epoch = ""; // until it is open
+  #state: State | undefined;
+  /** What is before it is known to be too old. */
+  #aged = 1;
   #removals = 0;
 
   constructor(db: DatabaseSync, { name, durability, ...limits }: CheckedOptions) {
     this.#db = db;
     this.#limits = limits;
     this.#tables = tablesOf(name);
-    this.#eventTable = this.#tables("{events}").slice(1, -1);
     this.#openSchema = () => openSchema(db, name, durability);
   }
 
@@ -64,63 +78,64 @@ export class SqliteLog {
   }
 
   /** Stores the events of several calls, in one transaction: all of it, or an error and nothing. */
-  append(batch: readonly (readonly NewEvent[])[]): AppendResult[][] {
-    this.#db.exec("BEGIN IMMEDIATE");
+  append(batch: readonly (readonly NewEvent[])[]): { results: AppendResult[][]; stored: StoredEvent[] } {
+    this.#prepare("BEGIN IMMEDIATE").run();
     try {
-      const last = this.#prepare("SELECT time, upto FROM {events} ORDER BY position DESC LIMIT 1").get();
-      const time = Math.max(last?.["time"] as number | undefined ?? 0, Date.now()); // a clock set back must not unsort it
-      let upto = last?.["upto"] as number | undefined ?? 0;
+      const state = this.#current();
+      const oldest = this.#oldest(state);
+      const time = Math.max(state.time, Date.now()); // a clock set back must not unsort it
+      let { newest, upto } = state;
       const insert = this.#prepare(
-        "INSERT INTO {events} (own_id, topics, body, time, start, upto) VALUES (?, ?, ?, ?, ?, ?)",
+        "INSERT INTO {events} (position, own_id, topics, body, time, upto) VALUES (?, ?, ?, ?, ?, ?)",
       );
-      const find = this.#prepare("SELECT position FROM {events} WHERE own_id = ?");
-      const oldest = this.#oldest();
+      const stored: StoredEvent[] = [];
       const results = batch.map((events) =>
         events.map((event): AppendResult => {
-          const { id, topics } = event;
-          if (id !== undefined) {
-            if (STORE_ID.test(id)) {
+          const own = event.id;
+          if (own !== undefined) {
+            if (STORE_ID.test(own)) {
               return {
-                error: new SseError("id-taken", `Cannot publish as IDs of this form are the store's: got "${id}"`),
+                error: new SseError("id-taken", `Cannot publish as IDs of this form are the store's: got "${own}"`),
               };
             }
-            const found = find.get(id)?.["position"] as number | undefined;
-            if (found !== undefined && found >= oldest) return { id };
+            const found = this.#prepare("SELECT position FROM {events} WHERE own_id = ?").get(own)?.["position"] as
+              | number
+              | undefined;
+            if (found !== undefined && found >= oldest) return { id: own };
             if (found !== undefined) this.#prepare("UPDATE {events} SET own_id = NULL WHERE position = ?").run(found);
           }
           const body = bodyOf(event);
-          const names = JSON.stringify(topics);
-          const start = upto;
-          upto += sizeOf(names, body, id);
-          const { lastInsertRowid } = insert.run(id ?? null, names, body, time, start, upto);
-          return { id: id ?? this.idAt(Number(lastInsertRowid)) };
+          const topics = JSON.stringify(event.topics);
+          upto += sizeOf(topics, body, own);
+          insert.run(++newest, own ?? null, topics, body, time, upto);
+          const made = eventOf({ position: newest, ownId: own, topics, body, time }, this.#epoch, event.topics);
+          stored.push(made);
+          return { id: made.id };
         })
       );
-      this.#retain();
-      this.#db.exec("COMMIT");
-      return results;
+      this.#state = stored.length === 0 ? state : this.#retain({ ...state, newest, time, upto }, stored.length);
+      this.#prepare("COMMIT").run();
+      return { results, stored };
     } catch (error) {
-      try {
-        this.#db.exec("ROLLBACK");
-      } catch {
-        // SQLite has rolled it back itself
-      }
+      this.#state = undefined;
+      if (this.#db.isTransaction) this.#prepare("ROLLBACK").run(); // unless SQLite has rolled it back itself
       throw error;
     }
   }
 
   /** Does what only reads, at one moment of the file: other processes write meanwhile. */
   snapshot<T>(work: () => T): T {
-    this.#db.exec("BEGIN");
+    this.#prepare("BEGIN").run();
     try {
       return work();
     } finally {
-      if (this.#db.isTransaction) this.#db.exec("COMMIT");
+      if (this.#db.isTransaction) this.#prepare("COMMIT").run();
     }
   }
 
   read(after: number, { topics, limit, maxLength = Infinity }: ReadOptions): ReadResult {
-    const removed = this.#oldest() - 1;
+    const state = this.#current();
+    const removed = this.#oldest(state) - 1;
     const from = Math.max(after, removed);
     const events: StoredEvent[] = [];
     let position = from;
@@ -142,7 +157,7 @@ export class SqliteLog {
         events.push(event);
         left -= event.data.length;
       }
-      if (page.length < step) return { events, position: Math.max(position, this.newest()), removed };
+      if (page.length < step) return { events, position: Math.max(position, state.newest), removed };
     }
     return { events, position, removed };
   }
@@ -153,26 +168,24 @@ export class SqliteLog {
   }
 
   locate(id: string): number | undefined {
+    const state = this.#current();
     const [, epoch, digits] = STORE_ID.exec(id) ?? [];
     if (digits !== undefined) {
-      return epoch === this.#epoch && Number(digits) <= this.newest() ? Number(digits) : undefined;
+      return epoch === this.#epoch && Number(digits) <= state.newest ? Number(digits) : undefined;
     }
     const row = this.#prepare("SELECT position FROM {events} WHERE own_id = ? AND position >= ?").get(
       id,
-      this.#oldest(),
+      this.#oldest(state),
     );
     return row?.["position"] as number | undefined;
   }
 
   seek(target: SeekTarget): number {
-    const oldest = this.#oldest();
-    if ("since" in target) {
-      const row = this.#prepare("SELECT position FROM {events} WHERE time >= ? ORDER BY time, position LIMIT 1")
-        .get(target.since);
-      return Math.max(oldest - 1, row === undefined ? this.newest() : row["position"] as number - 1);
-    }
+    const state = this.#current();
+    const oldest = this.#oldest(state);
+    if ("since" in target) return this.#first("time", target.since, oldest, state.newest) - 1;
     let left = target.last;
-    let before = this.newest() + 1;
+    let before = state.newest + 1;
     const rows = this.#prepare(
       "SELECT position, topics FROM {events} WHERE position < ? AND position >= ? ORDER BY position DESC LIMIT ?",
     );
@@ -187,10 +200,10 @@ export class SqliteLog {
   }
 
   removed(topics: readonly string[]): number {
-    const oldest = this.#oldest();
-    // What is too old and still there is removed for everybody: later is allowed
-    const aged = this.#prepare("SELECT min(position) AS position FROM {events}").get()?.["position"] as number | null;
-    let newest = aged !== null && aged < oldest ? oldest - 1 : 0;
+    const state = this.#current();
+    const oldest = this.#oldest(state);
+    // What the limits no longer allow and is still there is removed for everybody: later is allowed
+    let newest = oldest - 1 > state.removed ? oldest - 1 : 0;
     for (const pattern of [ALL_TOPICS, ...topics]) {
       if (pattern.includes("*")) {
         const rows = this.#prepare("SELECT topic, position FROM {removed} WHERE position > ?").all(newest);
@@ -224,8 +237,7 @@ export class SqliteLog {
   }
 
   newest(): number {
-    const row = this.#prepare("SELECT seq FROM sqlite_sequence WHERE name = ?").get(this.#eventTable);
-    return row?.["seq"] as number | undefined ?? 0;
+    return this.#current().newest;
   }
 
   /** Counts the changes of other connections. */
@@ -238,28 +250,37 @@ export class SqliteLog {
     this.#statements.clear();
   }
 
+  /** What is known of the log, read again if another process has written. */
+  #current(): State {
+    const version = this.version();
+    if (this.#state?.version === version) return this.#state;
+    const row = this.#prepare(
+      "SELECT removed, removed_upto AS removedUpto, coalesce(position, 0) AS newest, coalesce(time, 0) AS time, " +
+        "coalesce(upto, 0) AS upto FROM {store} LEFT JOIN " +
+        "(SELECT position, time, upto FROM {events} ORDER BY position DESC LIMIT 1) ON true",
+    ).get() as unknown as Omit<State, "version">;
+    return this.#state = { ...row, version };
+  }
+
   /** Removes what the limits no longer allow, some at a time, and notes of which topics. */
-  #retain(): void {
-    const first = this.#prepare("SELECT min(position) AS position FROM {events}").get()?.["position"] as number | null;
-    if (first === null) return;
-    const newest = this.newest();
-    const { maxEvents, maxBytes } = this.#limits;
-    let cut = Math.max(newest - maxEvents, this.#oldest() - 1);
-    const total = this.#prepare("SELECT upto FROM {events} WHERE position = ?").get(newest)?.["upto"] as number;
-    if (maxBytes < Infinity) {
-      const row = this.#prepare("SELECT position FROM {events} WHERE start < ? ORDER BY start DESC LIMIT 1").get(
-        total - maxBytes,
-      );
-      cut = Math.max(cut, row?.["position"] as number | undefined ?? 0);
-    }
-    cut = Math.min(cut, first + REMOVED_ROWS - 1);
-    if (cut < first) return;
+  #retain(state: State, added: number): State {
+    const { newest, removed } = state;
+    const cut = Math.min(this.#oldest(state) - 1, removed + added + REMOVED_ROWS);
+    if (cut <= removed) return state;
     this.#prepare(
       "INSERT INTO {removed} (topic, position) SELECT value, max(position) FROM {events}, json_each(topics) " +
-        "WHERE position <= ? GROUP BY value ON CONFLICT (topic) DO UPDATE SET position = excluded.position",
-    ).run(cut);
-    this.#prepare("DELETE FROM {events} WHERE position <= ?").run(cut);
-    if (this.#removals++ % REMOVED_TOPICS.every > 0) return;
+        "WHERE position > ? AND position <= ? GROUP BY value " +
+        "ON CONFLICT (topic) DO UPDATE SET position = excluded.position",
+    ).run(removed, cut);
+    const { upto } = this.#prepare("SELECT upto FROM {events} WHERE position = ?").get(cut) as { upto: number };
+    this.#prepare("DELETE FROM {events} WHERE position <= ? AND position < ?").run(cut, newest);
+    this.#prepare("UPDATE {store} SET removed = ?, removed_upto = ?").run(cut, upto);
+    if (this.#removals++ % REMOVED_TOPICS.every === 0) this.#boundRemoved(cut);
+    return { ...state, removed: cut, removedUpto: upto };
+  }
+
+  /** For more topics than that, one note for all. */
+  #boundRemoved(cut: number): void {
     const { count } = this.#prepare("SELECT count(*) AS count FROM {removed}").get() as { count: number };
     if (count <= REMOVED_TOPICS.max) return;
     this.#prepare("DELETE FROM {removed}").run();
@@ -267,15 +288,41 @@ export class SqliteLog {
   }
 
   /** The oldest position that is retained: the newest and one more if none is. */
-  #oldest(): number {
-    const { maxAge, maxEvents } = this.#limits;
-    const newest = this.newest();
-    const row = maxAge === Infinity
-      ? this.#prepare("SELECT min(position) AS position FROM {events}").get()
-      : this.#prepare("SELECT position FROM {events} WHERE time >= ? ORDER BY time, position LIMIT 1").get(
-        Date.now() - maxAge,
-      );
-    return Math.max(row?.["position"] as number | null | undefined ?? newest + 1, newest - maxEvents + 1);
+  #oldest({ newest, removed, upto, removedUpto }: State): number {
+    const { maxAge, maxEvents, maxBytes } = this.#limits;
+    let oldest = Math.max(removed + 1, newest - maxEvents + 1);
+    if (upto - removedUpto > maxBytes) {
+      oldest = Math.max(oldest, this.#first("upto", upto - maxBytes, removed + 1, newest) + 1);
+    }
+    if (maxAge < Infinity) {
+      oldest = this.#aged = this.#first("time", Date.now() - maxAge, Math.max(oldest, this.#aged), newest);
+    }
+    return oldest;
+  }
+
+  /**
+   * The first position from one on whose row has at least so much of what grows from row to row; one after the newest if
+   * none has. The answer is often near where it begins to look.
+   */
+  #first(column: "time" | "upto", least: number, from: number, newest: number): number {
+    const find = this.#prepare(`SELECT ${column} FROM {events} WHERE position >= ? ORDER BY position LIMIT 1`);
+    const has = (position: number): boolean => (find.get(position)![column] as number) >= least;
+    let low = from; // everything before it has less
+    let high = newest + 1;
+    for (let step = 1; low < high; step *= 2) {
+      const at = Math.min(low + step, high) - 1;
+      if (has(at)) {
+        high = at;
+        break;
+      }
+      low = at + 1;
+    }
+    while (low < high) {
+      const middle = Math.floor((low + high) / 2);
+      if (has(middle)) high = middle;
+      else low = middle + 1;
+    }
+    return low;
   }
 
   #rows(after: number, limit: number): Stored[] {

@@ -20,6 +20,29 @@ const MIGRATIONS: readonly string[] = [
    CREATE TABLE {removed} (topic TEXT PRIMARY KEY, position INTEGER NOT NULL) WITHOUT ROWID;
    CREATE TABLE {store} (epoch TEXT NOT NULL);`,
   `CREATE TABLE {nodes} (node TEXT PRIMARY KEY, says TEXT NOT NULL, till INTEGER NOT NULL) WITHOUT ROWID;`,
+  // Position, time and bytes grow together: one tree serves all three. The newest row is never deleted, as the next
+  // position comes from it; what is removed is noted instead
+  `ALTER TABLE {store} ADD COLUMN removed INTEGER NOT NULL DEFAULT 0; -- the newest removed position
+   ALTER TABLE {store} ADD COLUMN removed_upto INTEGER NOT NULL DEFAULT 0;
+   UPDATE {store} SET
+     removed = coalesce(
+       (SELECT min(position) - 1 FROM {events}), (SELECT seq FROM sqlite_sequence WHERE name = '{events}'), 0
+     ),
+     removed_upto = coalesce((SELECT start FROM {events} ORDER BY position LIMIT 1), 0);
+   CREATE TABLE {events_by_position} (
+     position INTEGER PRIMARY KEY,
+     own_id TEXT,
+     topics TEXT NOT NULL, -- JSON
+     body TEXT NOT NULL,   -- event_body.ts
+     time INTEGER NOT NULL,
+     upto INTEGER NOT NULL -- bytes of all events up to it, those removed too
+   );
+   INSERT INTO {events_by_position} SELECT position, own_id, topics, body, time, upto FROM {events};
+   INSERT INTO {events_by_position}
+     SELECT removed, NULL, '[]', char(10), 0, 0 FROM {store} WHERE removed > 0 AND NOT EXISTS (SELECT 1 FROM {events});
+   DROP TABLE {events};
+   ALTER TABLE {events_by_position} RENAME TO {events};
+   CREATE UNIQUE INDEX {events_own_id} ON {events} (own_id) WHERE own_id IS NOT NULL;`,
 ];
 
 /** What an event takes beside its strings, in bytes. */
@@ -30,10 +53,10 @@ export function sizeOf(topics: string, body: string, id = ""): number {
   return EVENT_BYTES + topics.length + body.length + id.length;
 }
 
-/** What makes `{events}` in a statement the table of a log. The default log's tables have no suffix. */
+/** What makes `{events}` in a statement the table of a log, and `'{events}'` its name. The default log's have no suffix. */
 export function tablesOf(log: string): (sql: string) => string {
   const suffix = log === DEFAULT_NAME ? "" : `:${log}`;
-  return (sql) => sql.replaceAll(/\{(\w+)\}/g, `"$1${suffix}"`);
+  return (sql) => sql.replaceAll(/'\{(\w+)\}'/g, `'$1${suffix}'`).replaceAll(/\{(\w+)\}/g, `"$1${suffix}"`);
 }
 
 /**
