@@ -17,6 +17,7 @@
  * @module
  */
 import { DatabaseSync } from "node:sqlite";
+import { laterTurn } from "../broker/later_turn.ts";
 import type {
   AppendResult,
   NewEvent,
@@ -30,7 +31,6 @@ import type {
 } from "../broker/replay_store.ts";
 import { SseError } from "../errors.ts";
 import { closed } from "./closed.ts";
-import { laterTurn } from "./later_turn.ts";
 import { SqliteLog } from "./sqlite_log.ts";
 import { checkOptions, type SqliteReplayStoreOptions } from "./sqlite_options.ts";
 

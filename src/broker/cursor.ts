@@ -2,7 +2,7 @@ import { encodeChecked } from "../wire/encode.ts";
 import { checkRetry } from "../wire/event.ts";
 import type { Gap, GapReason } from "../wire/gap.ts";
 import type { CursorHost } from "./cursor_host.ts";
-import { type Chunk, chunkOf, type Delivery, type Entry, sizeOf, textChunk } from "./entry.ts";
+import { type Chunk, chunkOf, type Delivery, type Entry, entrySizeOf, sizeOf, textChunk } from "./entry.ts";
 import type { Group } from "./group.ts";
 import { OverflowQueue } from "./overflow_queue.ts";
 import { closeChunk, gapChunk } from "./notices.ts";
@@ -336,7 +336,7 @@ export class Cursor implements Subscriber {
     const sink = this.#sink!;
     let fit = 0;
     for (let room = this.#maxBufferedBytes - sink.bufferedBytes; fit < entries.length; fit++) {
-      room -= entries[fit]!.bytes.length;
+      room -= entrySizeOf(entries[fit]!, sink);
       if (room < 0 && !(fit === 0 && sink.bufferedBytes === 0)) break;
     }
     if (fit > 0) {

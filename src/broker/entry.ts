@@ -26,34 +26,36 @@ export interface Entry {
   readonly delivery: Delivery;
 }
 
-/** An event of the log. Its bytes are made when they are asked for: who is served many at once gets them joined. */
+/**
+ * An event of the log. Its bytes are made when they are asked for: who is served many at once gets them joined, and a loop
+ * needs none.
+ */
 class LogEntry implements Entry {
   readonly position: number;
   readonly delivery: Delivery;
   /** Until the bytes are made. */
-  text: string | undefined;
+  event: StoredEvent | undefined;
   #bytes: Uint8Array | undefined;
 
-  constructor(position: number, text: string, delivery: Delivery) {
+  constructor(event: StoredEvent) {
+    const { position, id, topics, event: type, data } = event;
     this.position = position;
-    this.text = text;
-    this.delivery = delivery;
+    this.delivery = { id, topics, type: type === undefined || type === "" ? "message" : type, data };
+    this.event = event;
   }
 
   get bytes(): Uint8Array {
     if (this.#bytes === undefined) {
-      this.#bytes = encoder.encode(this.text);
-      this.text = undefined;
+      this.#bytes = encoder.encode(encodeChecked(this.event!));
+      this.event = undefined;
     }
     return this.#bytes;
   }
 }
 
-/** Encodes an event of the log. */
+/** An event of the log on its way out. */
 export function entryOf(event: StoredEvent): Entry {
-  const { position, id, topics, event: type, data, comment, retry } = event;
-  const text = encodeChecked({ id, event: type, data, comment, retry });
-  return new LogEntry(position, text, { id, topics, type: type === undefined || type === "" ? "message" : type, data });
+  return new LogEntry(event);
 }
 
 /** What leaves in one write. Subscribers that get the same share the object, so that a sink can prepare it once. */
@@ -66,8 +68,8 @@ export interface Chunk {
 
 const NONE: readonly Entry[] = [];
 
-/** Entries in one piece, made when it is asked for: a filter may leave some of them out. */
-class JoinedChunk implements Chunk {
+/** Entries in one piece, made when it is asked for: a filter may leave some of them out, and a loop needs no bytes. */
+class EntryChunk implements Chunk {
   readonly entries: readonly Entry[];
   #bytes: Uint8Array | undefined;
   #size: number | undefined;
@@ -77,41 +79,45 @@ class JoinedChunk implements Chunk {
   }
 
   get bytes(): Uint8Array {
-    return this.#bytes ??= encoded(this.entries) ?? joined(this.entries);
+    return this.#bytes ??= this.entries.length === 1
+      ? this.entries[0]!.bytes
+      : encoded(this.entries) ?? joined(this.entries);
   }
 
-  /** Its bytes, or its code units if they were not made when it was first asked for. */
+  /** Its bytes, or its events' code units if they were not made when it was first asked for. */
   get size(): number {
-    return this.#size ??= this.#bytes?.length ?? textLength(this.entries) ?? this.bytes.length;
+    return this.#size ??= this.#bytes?.length ?? this.entries.reduce((size, entry) => size + codeUnits(entry), 0);
   }
 }
 
 /** How much of a budget a chunk takes: always the same. */
 export function sizeOf(chunk: Chunk, { inProcess }: Pick<Sink, "inProcess">): number {
-  return inProcess === true && chunk instanceof JoinedChunk ? chunk.size : chunk.bytes.length;
+  return inProcess === true && chunk instanceof EntryChunk ? chunk.size : chunk.bytes.length;
+}
+
+/** How much an entry adds to that. */
+export function entrySizeOf(entry: Entry, { inProcess }: Pick<Sink, "inProcess">): number {
+  return inProcess === true ? codeUnits(entry) : entry.bytes.length;
 }
 
 /** Joins entries to one chunk. */
 export function chunkOf(entries: readonly Entry[]): Chunk {
-  return entries.length === 1 ? { bytes: entries[0]!.bytes, entries } : new JoinedChunk(entries);
+  return new EntryChunk(entries);
 }
 
-/** The code units of entries none of which has been encoded. */
-function textLength(entries: readonly Entry[]): number | undefined {
-  let length = 0;
-  for (const entry of entries) {
-    if (!(entry instanceof LogEntry) || entry.text === undefined) return undefined;
-    length += entry.text.length;
-  }
-  return length;
+/** What the strings of an entry have, if it has not been encoded, or its bytes. */
+function codeUnits(entry: Entry): number {
+  if (!(entry instanceof LogEntry) || entry.event === undefined) return entry.bytes.length;
+  const { id, event, data, comment } = entry.event;
+  return id.length + (event?.length ?? 0) + data.length + (comment?.length ?? 0);
 }
 
 /** The bytes of entries none of which has been encoded: one call for all is a fraction of one for each. */
 function encoded(entries: readonly Entry[]): Uint8Array | undefined {
   let all = "";
   for (const entry of entries) {
-    if (!(entry instanceof LogEntry) || entry.text === undefined) return undefined;
-    all += entry.text;
+    if (!(entry instanceof LogEntry) || entry.event === undefined) return undefined;
+    all += encodeChecked(entry.event);
   }
   return encoder.encode(all);
 }

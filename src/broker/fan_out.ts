@@ -1,6 +1,7 @@
 import type { Cursor } from "./cursor.ts";
 import { chunkOf, type Entry } from "./entry.ts";
 import { type Group, Groups } from "./group.ts";
+import { laterTurn } from "./later_turn.ts";
 
 /** A group's events leave when they are this many bytes, though the turn has not ended. */
 const FLUSH_BYTES = 65_536;
@@ -68,6 +69,6 @@ export class FanOut {
 
   /** Resolves in a later turn of the event loop. */
   turn(): Promise<void> {
-    return new Promise((resolve) => this.#adopted ? this.#schedule(resolve) : setTimeout(resolve, 0));
+    return new Promise((resolve) => this.#adopted ? this.#schedule(resolve) : laterTurn(resolve));
   }
 }
