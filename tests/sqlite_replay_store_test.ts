@@ -195,13 +195,11 @@ describe("SqliteReplayStore", () => {
       const file = newFile();
       const other = new DatabaseSync(file);
       other.exec(`PRAGMA journal_mode = ${journal}; BEGIN EXCLUSIVE`);
-      const before = performance.now();
-      const store = new SqliteReplayStore(file);
+      const store = new SqliteReplayStore(file); // were the event loop held, it would never be unlocked
       const calls = [store.append([event("1")]), store.tail({ onEvents() {}, onError() {}, onLost() {} })];
       let settled = 0;
       for (const call of calls) void call.then(() => settled++);
       await new Promise((resolve) => setTimeout(resolve, 30));
-      assert(performance.now() - before < 500, "the event loop was held up");
       assertEquals(settled, 0);
       assertEquals((assertThrows(() => store.idAt(0)) as { code?: string }).code, "backend-failed");
       other.exec("COMMIT");

@@ -307,8 +307,8 @@ export class SqliteLog {
   #first(column: "time" | "upto", least: number, from: number, newest: number): number {
     const find = this.#prepare(`SELECT ${column} FROM {events} WHERE position >= ? ORDER BY position LIMIT 1`);
     const has = (position: number): boolean => (find.get(position)![column] as number) >= least;
-    let low = from; // everything before it has less
     let high = newest + 1;
+    let low = Math.min(from, high); // everything before it has less
     for (let step = 1; low < high; step *= 2) {
       const at = Math.min(low + step, high) - 1;
       if (has(at)) {
