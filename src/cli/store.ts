@@ -4,6 +4,11 @@ import { UsageError } from "./options.ts";
 
 /** How long a database may take to answer for the first time, in milliseconds. */
 const REACH_MS = 10_000;
+/**
+ * After how much silence a client makes another connection, in milliseconds: a server may die while it is connected to, and
+ * the clients wait half a minute for it, or for ever. Less than a publish waits.
+ */
+const SILENT_MS = 4_000;
 
 /** What every store takes. */
 export interface StoreLimits {
@@ -58,7 +63,11 @@ export async function openStore(
     case "rediss": {
       const { RedisReplayStore } = await import("../backends/redis.ts");
       const { createClient } = await import("redis").catch(missing("redis"));
-      const client = createClient({ url: where });
+      const client = createClient({
+        url: where,
+        pingInterval: SILENT_MS / 2, // so that an idle connection is not a silent one
+        socket: { socketTimeout: SILENT_MS, reconnectStrategy: (retries) => Math.min(50 * 2 ** retries, 2_000) },
+      });
       client.on("error", onError);
       void client.connect().catch(() => {}); // it tries again by itself, and tells onError
       await reach(where, () => client.isReady ? Promise.resolve() : Promise.reject(new Error("it does not answer")))
@@ -79,6 +88,7 @@ export async function openStore(
         servers: `${scheme}://${host}`,
         maxReconnectAttempts: -1,
         reconnectTimeWait: 250,
+        timeout: SILENT_MS,
         noAsyncTraces: true, // NatsReplayStore says why
         ...(user !== "" && (password === "" ? { token: user } : { user, pass: decodeURIComponent(password) })),
       };
@@ -89,7 +99,11 @@ export async function openStore(
     case "postgresql": {
       const { PostgresReplayStore } = await import("../backends/postgres.ts");
       const { default: postgres } = await import("postgres").catch(missing("postgres"));
-      const sql = postgres(where, { onnotice: () => {}, fetch_types: false }); // PostgresReplayStore says why
+      const sql = postgres(where, {
+        connect_timeout: SILENT_MS / 1_000,
+        onnotice: () => {},
+        fetch_types: false, // PostgresReplayStore says why
+      });
       return closing(new PostgresReplayStore(sql, limits), () => sql.end({ timeout: 1 }));
     }
     default:

@@ -3,6 +3,7 @@ import { after, before, describe, it } from "node:test";
 import { Broker, SseError, type StoredEvent } from "../../mod.ts";
 import type { OpenStore, StoreLimits } from "../../src/cli/store.ts";
 import { type Engine, type EngineSpec, missing, startEngine } from "../support/engines.ts";
+import { FaultyProxy } from "../support/faulty_proxy.ts";
 import { openTestStore } from "../support/open_store.ts";
 import { random, SEED } from "../support/seed.ts";
 import { reading, Worker } from "../support/store_processes.ts";
@@ -67,6 +68,16 @@ export function engineStoreSuite(
     after(async () => {
       await Worker.killAll();
       await engine.stop();
+    });
+
+    test("a client whose first connection stays silent makes another", async () => {
+      let connections = 0;
+      await using proxy = await FaultyProxy.start(engine.port, () => connections++ === 0 ? ["stall", 0] : undefined);
+      const there = engine.url.replace(`:${engine.port}`, `:${new URL(proxy.url).port}`);
+      const { store, close } = await openTestStore(there, { name: newLog() });
+      opened.push({ close });
+      assertEquals(await store.append([{ topics: ["a"], data: "1", id: "own" }]), [{ id: "own" }]);
+      assertLess(1, connections);
     });
 
     test("logs are separated by their names", async () => {
