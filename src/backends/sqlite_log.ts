@@ -82,7 +82,7 @@ export class SqliteLog {
     this.#prepare("BEGIN IMMEDIATE").run();
     try {
       const state = this.#current();
-      const oldest = this.#oldest(state);
+      let oldest: number | undefined; // asked for by own IDs only
       const time = Math.max(state.time, Date.now()); // a clock set back must not unsort it
       let { newest, upto } = state;
       const insert = this.#prepare(
@@ -101,8 +101,10 @@ export class SqliteLog {
             const found = this.#prepare("SELECT position FROM {events} WHERE own_id = ?").get(own)?.["position"] as
               | number
               | undefined;
-            if (found !== undefined && found >= oldest) return { id: own };
-            if (found !== undefined) this.#prepare("UPDATE {events} SET own_id = NULL WHERE position = ?").run(found);
+            if (found !== undefined) {
+              if (found >= (oldest ??= this.#oldest(state))) return { id: own };
+              this.#prepare("UPDATE {events} SET own_id = NULL WHERE position = ?").run(found);
+            }
           }
           const body = bodyOf(event);
           const topics = JSON.stringify(event.topics);
