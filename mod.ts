@@ -40,7 +40,7 @@ export type {
   TopicStats,
 } from "./src/broker/broker_options.ts";
 export type { Chunk, Delivery, Entry } from "./src/broker/entry.ts";
-export { MemoryReplayStore, type MemoryReplayStoreOptions } from "./src/broker/memory_replay_store.ts";
+export { MemoryReplayStore, type MemoryReplayStoreOptions } from "./src/stores/memory.ts";
 export type {
   AppendResult,
   NewEvent,
@@ -51,7 +51,7 @@ export type {
   StoredEvent,
   Tail,
   TailHandlers,
-} from "./src/broker/replay_store.ts";
+} from "./src/stores/replay_store.ts";
 export type { LeaveHandler, Sink } from "./src/broker/sink.ts";
 export type {
   CloseReason,

@@ -7,7 +7,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
-import { SqliteReplayStore } from "../src/backends/sqlite.ts";
+import { SqliteReplayStore } from "../src/stores/sqlite/sqlite.ts";
 import { runtime } from "./support/compare.ts";
 import { commandOf } from "./support/runtimes.ts";
 

@@ -1,7 +1,7 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import fc from "fast-check";
 import { describe, it } from "node:test";
-import { checkPattern, checkTopic, containsPattern, matchesTopic, TopicTree } from "../src/broker/topic.ts";
+import { checkPattern, checkTopic, containsPattern, matchesTopic, TopicTree } from "../src/topic.ts";
 import { SEED } from "./support/seed.ts";
 
 const valid = [

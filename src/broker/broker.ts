@@ -7,16 +7,16 @@ import type { CursorHost } from "./cursor_host.ts";
 import { type Chunk, entryOf, textChunk } from "./entry.ts";
 import { FanOut } from "./fan_out.ts";
 import type { Group } from "./group.ts";
-import { Heartbeat } from "./heartbeat.ts";
-import { MemoryReplayStore } from "./memory_replay_store.ts";
-import { Pauses } from "./pauses.ts";
+import { Heartbeat } from "../time/heartbeat.ts";
+import { MemoryReplayStore } from "../stores/memory.ts";
+import { Pauses } from "../time/pauses.ts";
 import { checkPublication } from "./publication.ts";
 import { Presence } from "./presence.ts";
 import { Publisher } from "./publisher.ts";
-import type { ReplayStore, SeekTarget, StoredEvent, Tail } from "./replay_store.ts";
+import type { ReplayStore, SeekTarget, StoredEvent, Tail } from "../stores/replay_store.ts";
 import { checkSubscribeOptions } from "./subscribe_options.ts";
 import type { CloseReason, SubscribeOptions, Subscriber } from "./subscriber.ts";
-import { checkPattern } from "./topic.ts";
+import { checkPattern } from "../topic.ts";
 import { Window } from "./window.ts";
 
 /** Publishes a message to the other nodes, and this one: to a topic that begins with `$`, which `publish` refuses. */

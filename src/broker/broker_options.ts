@@ -1,6 +1,6 @@
 import type { EventFields } from "../wire/event.ts";
 import type { Gap } from "../wire/gap.ts";
-import type { ReplayStore } from "./replay_store.ts";
+import type { ReplayStore } from "../stores/replay_store.ts";
 import type { CloseReason, Subscriber } from "./subscriber.ts";
 
 /** A JSON value. */

@@ -2,9 +2,9 @@ import { SseError } from "../errors.ts";
 import type { Cursor } from "./cursor.ts";
 import { type Chunk, chunkOf, type Entry, entryOf } from "./entry.ts";
 import type { Group } from "./group.ts";
-import { Pauses } from "./pauses.ts";
-import type { ReplayStore } from "./replay_store.ts";
-import { matchesAny } from "./topic.ts";
+import { Pauses } from "../time/pauses.ts";
+import type { ReplayStore } from "../stores/replay_store.ts";
+import { matchesAny } from "../topic.ts";
 import type { Window } from "./window.ts";
 
 /** Events of one step: few enough that live delivery never waits long for it. */

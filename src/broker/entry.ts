@@ -1,5 +1,5 @@
 import { encodeChecked } from "../wire/encode.ts";
-import type { StoredEvent } from "./replay_store.ts";
+import type { StoredEvent } from "../stores/replay_store.ts";
 import type { Sink } from "./sink.ts";
 
 /** An event as a subscriber in the same process reads it. */

@@ -1,7 +1,7 @@
 import type { Cursor } from "./cursor.ts";
 import { chunkOf, type Entry } from "./entry.ts";
 import { type Group, Groups } from "./group.ts";
-import { laterTurn } from "./later_turn.ts";
+import { laterTurn } from "../time/later_turn.ts";
 
 /** A group's events leave when they are this many bytes, though the turn has not ended. */
 const FLUSH_BYTES = 65_536;

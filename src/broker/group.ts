@@ -1,6 +1,6 @@
 import type { Cursor } from "./cursor.ts";
 import type { Entry } from "./entry.ts";
-import { TopicTree } from "./topic.ts";
+import { TopicTree } from "../topic.ts";
 
 /** Subscribers of the very same topics: what one of them is sent, all are, so it is made once. */
 export interface Group {

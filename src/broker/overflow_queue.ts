@@ -1,4 +1,4 @@
-import { Deque } from "./deque.ts";
+import { Deque } from "../stores/deque.ts";
 import type { Delivery, Entry } from "./entry.ts";
 
 /** What waits for a slow subscriber that may lose events: bounded in bytes, the oldest goes first. */

@@ -1,6 +1,6 @@
 import type { Group, Groups } from "./group.ts";
-import type { ReplayStore } from "./replay_store.ts";
-import { checkPattern, containsPattern, matchesAny } from "./topic.ts";
+import type { ReplayStore } from "../stores/replay_store.ts";
+import { checkPattern, containsPattern, matchesAny } from "../topic.ts";
 
 /** How often the other nodes are told, and asked, in milliseconds. A large word goes less often: 256 KiB a second. */
 const INTERVAL = { ms: 1_000, unitsPerMs: 256 };

@@ -1,7 +1,7 @@
 import { checkEvent, checkEventId } from "../wire/event.ts";
 import type { Publication } from "./broker_options.ts";
-import type { NewEvent } from "./replay_store.ts";
-import { checkTopic } from "./topic.ts";
+import type { NewEvent } from "../stores/replay_store.ts";
+import { checkTopic } from "../topic.ts";
 
 /** The longest event ID, in UTF-8 bytes. */
 const MAX_ID_BYTES = 256;

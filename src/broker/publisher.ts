@@ -1,5 +1,5 @@
 import { SseError } from "../errors.ts";
-import type { AppendResult, NewEvent } from "./replay_store.ts";
+import type { AppendResult, NewEvent } from "../stores/replay_store.ts";
 
 /** Events given to the store in one call. */
 const MAX_BATCH = 1_024;

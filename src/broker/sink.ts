@@ -1,4 +1,4 @@
-import { Deque } from "./deque.ts";
+import { Deque } from "../stores/deque.ts";
 import { type Chunk, type Delivery, sizeOf } from "./entry.ts";
 
 /**

@@ -1,4 +1,4 @@
-import { Deque } from "./deque.ts";
+import { Deque } from "../stores/deque.ts";
 import type { Entry } from "./entry.ts";
 
 /** The newest events of the log, encoded, bounded in bytes: what most cursors are served from. */

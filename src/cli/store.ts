@@ -1,5 +1,5 @@
-import { MemoryReplayStore } from "../broker/memory_replay_store.ts";
-import type { ReplayStore } from "../broker/replay_store.ts";
+import { MemoryReplayStore } from "../stores/memory.ts";
+import type { ReplayStore } from "../stores/replay_store.ts";
 import { UsageError } from "./options.ts";
 
 /** How long a database may take to answer for the first time, in milliseconds. */
@@ -50,7 +50,7 @@ export async function openStore(
   if (where === "memory") return closing(new MemoryReplayStore({ maxEvents, maxAge, maxBytes }));
   switch (scheme) {
     case "sqlite": {
-      const { SqliteReplayStore } = await import("../backends/sqlite.ts"); // only who asks for it needs node:sqlite
+      const { SqliteReplayStore } = await import("../stores/sqlite/sqlite.ts"); // only who asks for it needs node:sqlite
       try {
         return closing(
           new SqliteReplayStore(rest!, { name: limits.name, maxEvents, maxAge, maxBytes, retention: limits.retention }),
@@ -61,7 +61,7 @@ export async function openStore(
     }
     case "redis":
     case "rediss": {
-      const { RedisReplayStore } = await import("../backends/redis.ts");
+      const { RedisReplayStore } = await import("../stores/redis/redis.ts");
       const { createClient } = await import("redis").catch(missing("redis"));
       const client = createClient({
         url: where,
@@ -79,7 +79,7 @@ export async function openStore(
     }
     case "nats":
     case "tls": {
-      const { NatsReplayStore } = await import("../backends/nats.ts");
+      const { NatsReplayStore } = await import("../stores/nats/nats.ts");
       const { connect } = await import("@nats-io/transport-node").catch(missing("@nats-io/transport-node"));
       const { jetstream } = await import("@nats-io/jetstream").catch(missing("@nats-io/jetstream"));
       const { host, username, password } = new URL(where.replace(/^\w+/, "http"));
@@ -97,7 +97,7 @@ export async function openStore(
     }
     case "postgres":
     case "postgresql": {
-      const { PostgresReplayStore } = await import("../backends/postgres.ts");
+      const { PostgresReplayStore } = await import("../stores/postgres/postgres.ts");
       const { default: postgres } = await import("postgres").catch(missing("postgres"));
       const sql = postgres(where, {
         connect_timeout: SILENT_MS / 1_000,

@@ -1,6 +1,6 @@
 import { SseError } from "../errors.ts";
 import { notAnEventStream } from "../wire/event_stream_response.ts";
-import { after } from "./timer.ts";
+import { after } from "../time/timer.ts";
 
 /** How much of a refusal's body is kept, in UTF-16 code units. */
 const BODY_LENGTH = 4_096;

@@ -1,7 +1,7 @@
 import { SseError } from "../errors.ts";
 import { EventParser, type EventParserOptions } from "../wire/parse.ts";
 import { Permanent } from "./request.ts";
-import { after } from "./timer.ts";
+import { after } from "../time/timer.ts";
 
 /** Who a loop works for. */
 export interface StreamLoopHost extends EventParserOptions {

@@ -1,4 +1,4 @@
-import { checkTopic } from "../broker/topic.ts";
+import { checkTopic } from "../topic.ts";
 
 /** A user in a channel, as tokens with `userId` and `channel` name them. */
 export interface ChannelUser {

@@ -1,4 +1,4 @@
-import { checkPattern, containsPattern } from "../broker/topic.ts";
+import { checkPattern, containsPattern } from "../topic.ts";
 
 /** What somebody may do. */
 export interface Grants {

@@ -1,4 +1,4 @@
-import { checkPattern, checkTopic } from "../broker/topic.ts";
+import { checkPattern, checkTopic } from "../topic.ts";
 import { problem } from "../server/problem.ts";
 
 /** The topic that a path names after its prefix, or the answer to one that names none. */

@@ -1,4 +1,4 @@
-import { Heartbeat } from "../broker/heartbeat.ts";
+import { Heartbeat } from "../time/heartbeat.ts";
 import { SseError } from "../errors.ts";
 import { encodeEvent } from "../wire/encode.ts";
 import type { EventFields } from "../wire/event.ts";

@@ -2,7 +2,7 @@ import type { Broker } from "../broker/broker.ts";
 import { SseError } from "../errors.ts";
 import type { Delivery } from "../broker/entry.ts";
 import type { SubscribeOptions } from "../broker/subscriber.ts";
-import { checkPattern } from "../broker/topic.ts";
+import { checkPattern } from "../topic.ts";
 import { carry } from "./carried.ts";
 import { corsHeaders, type CorsOptions, isPreflight, preflight } from "./cors.ts";
 import { full } from "./full.ts";

@@ -1,5 +1,5 @@
 import { Redis } from "ioredis";
-import { RedisReplayStore } from "../../src/backends/redis.ts";
+import { RedisReplayStore } from "../../src/stores/redis/redis.ts";
 import { type OpenStore, openStore, type StoreLimits } from "../../src/cli/store.ts";
 
 /** Opens a store as `--store` does, and with the client `ioredis` by `ioredis://…`. */

@@ -11,7 +11,10 @@ const REPORTS = ".test";
 /** Node's runner never ends when a test has left a timer or socket behind: that is how such a test is found. */
 const NODE_SECONDS = 900;
 
-const files = readdirSync("tests").filter((file) => file.endsWith("_test.ts")).sort().map((file) => `./tests/${file}`);
+const files = readdirSync("tests", { recursive: true, encoding: "utf8" })
+  .filter((file) => file.endsWith("_test.ts"))
+  .sort()
+  .map((file) => `./tests/${file}`);
 
 const commands: Readonly<Record<string, (report: string) => string[]>> = {
   deno: (report) => [process.execPath, "test", "-A", "--quiet", `--junit-path=${report}`, ...files],

@@ -1,6 +1,6 @@
 /** Another process on an SQLite file: publishes, and prints what it has seen, in order. */
 import process from "node:process";
-import { SqliteReplayStore } from "../../src/backends/sqlite.ts";
+import { SqliteReplayStore } from "../../src/stores/sqlite/sqlite.ts";
 
 const [file = "", who = "", count = "0"] = process.argv.slice(2);
 const store = new SqliteReplayStore(file, { pollInterval: 20 });
