@@ -78,6 +78,10 @@ export class Cursor implements Subscriber {
     }
   }
 
+  get attached(): boolean {
+    return this.#sink !== undefined;
+  }
+
   get closed(): Promise<CloseReason> {
     if (this.#closed === undefined) {
       this.#closed = Promise.withResolvers();

@@ -13,6 +13,11 @@ export interface Sink {
   readonly bufferedBytes: number;
   /** Whether it hands events over as they are: then nobody needs their bytes, and UTF-16 code units count instead. */
   readonly inProcess?: boolean;
+  /**
+   * A number that changes whenever the network has taken bytes: for sinks whose `bufferedBytes` stays the same for long
+   * while a client reads.
+   */
+  readonly progress?: number;
   /** Takes a chunk, whole and without waiting. Must not throw: who cannot be written to has left. */
   write(chunk: Chunk): void;
   /** Calls once, later, when all that was written has left, or at least most of it. Only one call is asked for at a time. */

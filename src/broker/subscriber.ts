@@ -105,6 +105,8 @@ export interface Subscriber extends AsyncIterable<Delivery>, AsyncDisposable {
   readonly topics: readonly string[];
   /** The event stream as bytes: the body of a response. Cancelling it ends the subscriber. */
   readonly readable: ReadableStream<Uint8Array>;
+  /** Whether somebody has begun to read it. Until then it holds nothing but its place in the log. */
+  readonly attached: boolean;
   /** Why it ended, once it has. Never rejects. */
   readonly closed: Promise<CloseReason>;
   /**

@@ -1,13 +1,7 @@
 import type { AppendResult, NewEvent } from "../replay_store.ts";
 import type { Batches } from "./append_queue.ts";
-import type { Stored } from "./event_body.ts";
+import type { LogEntry } from "./event_body.ts";
 import type { LogState } from "./state.ts";
-
-/** An entry of a log. */
-export interface LogEntry extends Stored {
-  /** Whether it is no event but says that some before it are lost. */
-  readonly tellsLoss: boolean;
-}
 
 /** What a page is asked for. */
 export interface WantedPage {

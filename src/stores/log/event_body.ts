@@ -1,6 +1,5 @@
 import type { NewEvent, StoredEvent } from "../replay_store.ts";
 import { storeId } from "../store_id.ts";
-import type { LogEntry } from "./engine.ts";
 
 /** What an engine adds to an event's body. */
 export interface Stored {
@@ -13,6 +12,12 @@ export interface Stored {
   readonly body: string;
   /** When the store took it, in milliseconds since 1970. */
   readonly time: number;
+}
+
+/** An entry of a log. */
+export interface LogEntry extends Stored {
+  /** Whether it is no event but says that some before it are lost. */
+  readonly tellsLoss: boolean;
 }
 
 /**

@@ -1,6 +1,7 @@
 import { assertEquals } from "@std/assert";
 import { describe, it } from "node:test";
-import type { LogEngine, LogEntry, LogPage, WantedPage } from "../../../src/stores/log/engine.ts";
+import type { LogEngine, LogPage, WantedPage } from "../../../src/stores/log/engine.ts";
+import type { LogEntry } from "../../../src/stores/log/event_body.ts";
 import { LogPages } from "../../../src/stores/log/pages.ts";
 
 const entryAt = (position: number, body = "\nx"): LogEntry => ({
