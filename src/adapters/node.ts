@@ -52,7 +52,7 @@ export type NodeListener = (
  * await once(server.listen(0, "127.0.0.1"), "listening");
  * const { port } = server.address() as { port: number };
  * const response = await fetch(`http://127.0.0.1:${port}/`);
- * assertEquals(await response.text(), ":\n\ndata: hello\n\n");
+ * assertEquals(await response.text(), ":\ndata: hello\n\n");
  * server.close();
  * server.closeAllConnections();
  * ```

@@ -1,5 +1,5 @@
 import { SseError } from "../errors.ts";
-import { encodeChecked } from "../wire/encode.ts";
+import { encodeCheckpoint } from "../wire/idle.ts";
 import type { BrokerOptions, BrokerStats, CloseOptions, Publication, TopicStats } from "./broker_options.ts";
 import { CatchUp, type CatchUpHost } from "./catch_up.ts";
 import { Cursor } from "./cursor.ts";
@@ -311,7 +311,7 @@ export class Broker implements AsyncDisposable {
   #checkpointChunk(): Chunk {
     const { head } = this.#window!;
     if (this.#checkpoint?.head !== head) {
-      this.#checkpoint = { head, chunk: textChunk(encodeChecked({ id: this.#store.idAt(head) })) };
+      this.#checkpoint = { head, chunk: textChunk(encodeCheckpoint(this.#store.idAt(head))) };
     }
     return this.#checkpoint.chunk;
   }

@@ -1,6 +1,6 @@
-import { encodeChecked } from "../wire/encode.ts";
 import { checkRetry } from "../wire/event.ts";
 import type { Gap, GapReason } from "../wire/gap.ts";
+import { COMMENT, encodeCheckpoint, encodeRetry } from "../wire/idle.ts";
 import type { CursorHost } from "./cursor_host.ts";
 import { type Chunk, chunkOf, type Delivery, type Entry, entrySizeOf, sizeOf, textChunk } from "./entry.ts";
 import type { Group } from "./group.ts";
@@ -21,7 +21,7 @@ const UNDROPPABLE_BYTES = 65_536;
 /** How long a stream that we end may take to send what it holds. */
 const CLOSE_MS = 1_000;
 
-const COMMENT = textChunk(":\n\n");
+const COMMENT_CHUNK = textChunk(COMMENT);
 
 /**
  * A subscriber is a cursor: a position in the log. Three states carry it from
@@ -125,9 +125,9 @@ export class Cursor implements Subscriber {
     if (this.#ended) return sink.end();
     if (sink.schedule !== undefined) this.#host.adopt((callback) => sink.schedule!(callback));
     const { retry } = this.options;
-    if (retry !== undefined) this.#write(textChunk(encodeChecked({ retry })));
+    if (retry !== undefined) this.#write(textChunk(encodeRetry(retry)));
     if (this.position >= 0) this.#open();
-    else if (retry === undefined) this.#write(COMMENT); // the first byte leaves at once, wherever the store is
+    else if (retry === undefined) this.#write(COMMENT_CHUNK); // the first byte leaves at once, wherever the store is
   }
 
   /** Fixes its place in the log. */
@@ -228,7 +228,7 @@ export class Cursor implements Subscriber {
     }
     if (!write || sink.bufferedBytes > 0) return; // what is under way finds out as well
     const caughtUp = this.live && this.position <= this.#host.head && (this.#queue?.bytes ?? 0) === 0;
-    this.#write(caughtUp && this.options.checkpoints !== false ? this.#host.checkpoint() : COMMENT);
+    this.#write(caughtUp && this.options.checkpoints !== false ? this.#host.checkpoint() : COMMENT_CHUNK);
   }
 
   async close(reason: CloseReason = "kicked", { retry }: SubscriberCloseOptions = {}): Promise<void> {
@@ -291,8 +291,8 @@ export class Cursor implements Subscriber {
   }
 
   #writeCheckpoint(): void {
-    if (this.options.checkpoints === false) return this.#greeted ? undefined : this.#write(COMMENT);
-    this.#write(textChunk(encodeChecked({ id: this.#host.idAt(this.position) })));
+    if (this.options.checkpoints === false) return this.#greeted ? undefined : this.#write(COMMENT_CHUNK);
+    this.#write(textChunk(encodeCheckpoint(this.#host.idAt(this.position))));
   }
 
   #writeGap(reason: GapReason, requested: string | null, resumed: number, takePlace: boolean): void {

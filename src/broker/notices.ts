@@ -1,5 +1,6 @@
 import { encodeChecked } from "../wire/encode.ts";
 import type { Gap } from "../wire/gap.ts";
+import { encodeRetry } from "../wire/idle.ts";
 import { type Chunk, chunkOf, textChunk } from "./entry.ts";
 import type { CloseReason } from "./subscriber.ts";
 
@@ -17,6 +18,6 @@ export function gapChunk(gap: Gap, type: string, position: number, takePlace: bo
 
 /** The event that tells why a stream is ended, and when to come back. */
 export function closeChunk(reason: CloseReason, type: string | false, retry: number | undefined): Chunk {
-  if (type === false) return textChunk(encodeChecked({ retry }));
+  if (type === false) return textChunk(retry === undefined ? "" : encodeRetry(retry));
   return textChunk(encodeChecked({ event: type, retry, data: JSON.stringify({ reason }) }));
 }

@@ -70,9 +70,11 @@ export interface SubscribeOptions {
     | ((why: "start" | "gap") => Iterable<EventFields> | AsyncIterable<EventFields> | Promise<Iterable<EventFields>>)
     | undefined;
   /**
-   * Whether the stream opens with `id: <position>` and a blank line, and its
-   * heartbeats are the same: a client that has received nothing resumes exactly.
-   * `false` sends comments, for clients that wrongly dispatch such blocks.
+   * Whether the stream opens with a checkpoint, and its heartbeats are the same:
+   * `event: checkpoint`, `id: <position>` and a blank line. By the standard it dispatches
+   * nothing and sets the last event ID, so a client that has received nothing
+   * resumes at the right place. Some clients hand such blocks to the application as an
+   * event of type `checkpoint` without data: `false` sends them comments.
    *
    * @default {true}
    */

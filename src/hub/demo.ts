@@ -1,5 +1,6 @@
 import { checkNumber } from "../wire/check_number.ts";
 import { encodeEvent } from "../wire/encode.ts";
+import { COMMENT } from "../wire/idle.ts";
 import { eventStreamHeaders } from "../server/headers.ts";
 import { lastEventIdOf } from "../server/last_event_id.ts";
 import { problem } from "../server/problem.ts";
@@ -32,7 +33,6 @@ const CORS = {
   "access-control-expose-headers": "x-expected-events",
 };
 const HEARTBEAT_MS = 15_000;
-const HEARTBEAT = ":\n\n";
 /** How long a piece is given to leave alone, in milliseconds. */
 const PIECE_MS = 5;
 
@@ -116,7 +116,7 @@ export function createDemo(options: DemoOptions = {}): (request: Request, info?:
         let silence = interval;
         for (; silence > HEARTBEAT_MS && !gone.signal.aborted; silence -= HEARTBEAT_MS) {
           await sleep(HEARTBEAT_MS, gone.signal);
-          yield* write(HEARTBEAT, gone.signal);
+          yield* write(COMMENT, gone.signal);
         }
         await sleep(silence, gone.signal);
         if (gone.signal.aborted) return;

@@ -1,7 +1,8 @@
 import { Heartbeat } from "../time/heartbeat.ts";
 import { SseError } from "../errors.ts";
 import { encodeEvent } from "../wire/encode.ts";
-import type { EventFields } from "../wire/event.ts";
+import { checkRetry, type EventFields } from "../wire/event.ts";
+import { COMMENT, encodeRetry } from "../wire/idle.ts";
 import { eventStreamHeaders } from "./headers.ts";
 
 /** What a callback given to {@linkcode eventStream} writes to. */
@@ -46,7 +47,7 @@ export interface EventStreamOptions {
 const MAX_UNSENT = 1_024;
 
 const encoder = new TextEncoder();
-const HEARTBEAT = encoder.encode(":\n\n");
+const HEARTBEAT = encoder.encode(COMMENT);
 
 /**
  * Turns events into a streaming response: an async generator, any async
@@ -68,7 +69,7 @@ const HEARTBEAT = encoder.encode(":\n\n");
  * }
  * const response = eventStream(count());
  * assertEquals(response.headers.get("content-type"), "text/event-stream");
- * assertEquals(await response.text(), ":\n\nid: 1\ndata: number 1\n\nid: 2\ndata: number 2\n\n");
+ * assertEquals(await response.text(), ":\nid: 1\ndata: number 1\n\nid: 2\ndata: number 2\n\n");
  * ```
  *
  * @example A callback
@@ -80,7 +81,7 @@ const HEARTBEAT = encoder.encode(":\n\n");
  *   await send({ data: "working" });
  *   await send({ event: "done", data: "" });
  * });
- * assertEquals(await response.text(), ":\n\ndata: working\n\nevent: done\ndata: \n\n");
+ * assertEquals(await response.text(), ":\ndata: working\n\nevent: done\ndata: \n\n");
  * ```
  *
  * @param source The events, or what sends them.
@@ -97,7 +98,8 @@ export function eventStream(
   if (typeof heartbeat !== "number" || !(heartbeat >= 0)) {
     throw new RangeError(`Cannot stream as heartbeat must be a number >= 0: got ${heartbeat}`);
   }
-  const opening = retry === undefined ? HEARTBEAT : encoder.encode(encodeEvent({ retry }));
+  if (retry !== undefined) checkRetry(retry);
+  const opening = retry === undefined ? HEARTBEAT : encoder.encode(encodeRetry(retry));
   const left = new AbortController();
   const iterator = typeof source === "function" ? sent(source, left.signal) : iteratorOf(source);
   let silent = false;

@@ -242,7 +242,7 @@ export default {
       }
       assertMatch(
         text,
-        /^id: ~\S+\n\nid: ~\S+\ndata: from the worker\n\nevent: close\ndata: \{"reason":"drain"\}\n\n$/,
+        /^event: checkpoint\nid: ~\S+\n\nid: ~\S+\ndata: from the worker\n\nevent: close\ndata: \{"reason":"drain"\}\n\n$/,
       );
     } finally {
       await worker.dispose();

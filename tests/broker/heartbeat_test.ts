@@ -66,7 +66,7 @@ describe("Broker: heartbeats and checkpoints", () => {
   it("tells the reconnection time first", async () => {
     await using broker = new Broker();
     const reader = broker.subscribe("a", { retry: 1234 }).readable.getReader();
-    assertEquals(new TextDecoder().decode((await reader.read()).value), "retry: 1234\n\n");
+    assertEquals(new TextDecoder().decode((await reader.read()).value), "retry: 1234\n");
     await reader.cancel();
   });
 });

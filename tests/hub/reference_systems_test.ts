@@ -91,7 +91,7 @@ describe("mroth/sseserver's users run freshet serve", () => {
     await heardByDogs.return?.();
     const text = await textOf(pets, /Woof![\s\S]*\n\n[\s\S]*\n\n/); // and a heartbeat after it
     assertEquals(text.match(/^data: .*$/gm), ["data: Meow!", "data: Woof!"]);
-    assertMatch(text, /data: Woof!\n\n(?:id: ~\S+|:)\n\n$/);
+    assertMatch(text, /data: Woof!\n\nevent: checkpoint\nid: ~\S+\n\n$/);
 
     const page = await fetch(`${control}admin/`);
     assertMatch(page.headers.get("content-security-policy")!, /^default-src 'none'/);

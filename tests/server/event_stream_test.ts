@@ -12,19 +12,19 @@ describe("eventStream()", () => {
     const response = eventStream(count(2), { retry: 5, headers: { "x-mine": "1" } });
     assertEquals([response.status, response.headers.get("x-mine")], [200, "1"]);
     assertEquals(response.headers.get("cache-control"), "no-cache, no-transform");
-    assertEquals(await response.text(), "retry: 5\n\ndata: 1\n\ndata: 2\n\n");
+    assertEquals(await response.text(), "retry: 5\ndata: 1\n\ndata: 2\n\n");
   });
 
   it("sends what a callback sends, and waits for it", async () => {
     const response = eventStream(async ({ send }) => {
       for (let i = 0; i < 3; i++) await send({ data: String(i) });
     });
-    assertEquals(await response.text(), ":\n\ndata: 0\n\ndata: 1\n\ndata: 2\n\n");
+    assertEquals(await response.text(), ":\ndata: 0\n\ndata: 1\n\ndata: 2\n\n");
   });
 
   it("sends its first byte before the source has anything", async () => {
     const reader = eventStream(async () => await new Promise(() => {})).body!.getReader();
-    assertEquals(new TextDecoder().decode((await reader.read()).value), ":\n\n");
+    assertEquals(new TextDecoder().decode((await reader.read()).value), ":\n");
     await reader.cancel();
   });
 
@@ -128,7 +128,7 @@ describe("eventStream()", () => {
     );
     assertStringIncludes(await response.text(), "data: 1\n\nevent: error\ndata: mine\n\n");
     const silent = eventStream(async () => await Promise.reject(new Error("mine")), { onError: () => undefined });
-    assertEquals(await silent.text(), ":\n\n");
+    assertEquals(await silent.text(), ":\n");
   });
 
   it("treats an event that cannot be encoded as an error of the source, which it stops", async () => {
@@ -163,7 +163,7 @@ describe("eventStream()", () => {
       await reader.read();
       const beat = reader.read();
       mock.timers.tick(1_100);
-      assertEquals(new TextDecoder().decode((await beat).value), ":\n\n");
+      assertEquals(new TextDecoder().decode((await beat).value), ":\n");
       gate.resolve();
       assertEquals(new TextDecoder().decode((await reader.read()).value), "data: 1\n\n");
       assertEquals((await reader.read()).done, true);
