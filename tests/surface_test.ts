@@ -104,6 +104,7 @@ const surface: Readonly<Record<string, { readonly values: readonly string[]; rea
       "JetStreamConsumer",
       "JetStreamManager",
       "JetStreamMessage",
+      "LogReplayStore",
       "NatsReplayStoreOptions",
       "StreamInfo",
       "StreamLimits",
@@ -111,11 +112,11 @@ const surface: Readonly<Record<string, { readonly values: readonly string[]; rea
   },
   "./postgres": {
     values: ["PostgresReplayStore"],
-    types: ["EngineStoreOptions", "PostgresClient", "PostgresReplayStoreOptions"],
+    types: ["EngineStoreOptions", "LogReplayStore", "PostgresClient", "PostgresReplayStoreOptions"],
   },
   "./redis": {
     values: ["RedisReplayStore"],
-    types: ["EngineStoreOptions", "IoredisClient", "NodeRedisClient", "RedisReplayStoreOptions"],
+    types: ["EngineStoreOptions", "IoredisClient", "LogReplayStore", "NodeRedisClient", "RedisReplayStoreOptions"],
   },
   "./sqlite": { values: ["SqliteReplayStore"], types: ["SqliteReplayStoreOptions"] },
   "./cli": { values: [], types: [] }, // a program: importing it runs it

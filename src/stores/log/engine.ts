@@ -3,6 +3,9 @@ import type { Batches } from "./append_queue.ts";
 import type { LogEntry } from "./event_body.ts";
 import type { LogState } from "./state.ts";
 
+/** How long `next` of an engine may wait for entries, in milliseconds. */
+export const NEXT_MS = 2_000;
+
 /** What a page is asked for. */
 export interface WantedPage {
   /** What entries are wanted for; the engine may bring others as well. */
@@ -36,7 +39,7 @@ export interface LogAppended {
 }
 
 /**
- * A database that keeps one log, for {@linkcode LogReplayStore}. Positions follow each other but for holes. Each call
+ * A database that keeps one log, for `LogReplayStore`. Positions follow each other but for holes. Each call
  * rejects when the engine fails; the store bounds its time.
  */
 export interface LogEngine {

@@ -4,9 +4,8 @@ import { SseError } from "../../errors.ts";
 import { AppendFailure, type Batches } from "../log/append_queue.ts";
 import type { CheckedEngineOptions } from "../log/engine_options.ts";
 import { bodyOf, type LogEntry } from "../log/event_body.ts";
-import type { LogAppended, LogEngine, LogPage, WantedPage } from "../log/engine.ts";
+import { type LogAppended, type LogEngine, type LogPage, NEXT_MS, type WantedPage } from "../log/engine.ts";
 import type { LogState } from "../log/state.ts";
-import { NEXT_MS } from "../log/store.ts";
 import type {
   ConsumedMessage,
   JetStreamClient,

@@ -29,22 +29,13 @@
  *
  * @module
  */
-import type {
-  AppendResult,
-  NewEvent,
-  ReadOptions,
-  ReadResult,
-  ReplayStore,
-  SeekTarget,
-  Tail,
-  TailHandlers,
-} from "../replay_store.ts";
 import { checkEngineOptions, type EngineStoreOptions } from "../log/engine_options.ts";
-import { LogReplayStore } from "../log/store.ts";
+import { LogReplayStore, standOn } from "../log/store.ts";
 import type { JetStreamClient } from "./client.ts";
 import { NatsEngine } from "./engine.ts";
 
 export type { EngineStoreOptions } from "../log/engine_options.ts";
+export type { LogReplayStore } from "../log/store.ts";
 export type {
   ConsumedMessage,
   ConsumedMessages,
@@ -90,11 +81,10 @@ export interface NatsReplayStoreOptions extends EngineStoreOptions {
  * event may be larger than the server's `max_payload`, one MiB unless set:
  * publishing it is rejected with `backend-failed`. While the server is away,
  * publishes wait up to `timeout`, streams stay open, and afterwards all goes on
- * where it was.
+ * where it was. Readers of some topics are sent the whole log: topics are
+ * compared here, not by the server.
  */
-export class NatsReplayStore implements ReplayStore {
-  readonly #log: LogReplayStore;
-
+export class NatsReplayStore extends LogReplayStore {
   /**
    * Makes a store. Nothing is sent before the first call.
    *
@@ -119,55 +109,7 @@ export class NatsReplayStore implements ReplayStore {
     if (storage !== "file" && storage !== "memory") {
       throw new TypeError(`Cannot make store as storage must be "file" or "memory": got ${JSON.stringify(storage)}`);
     }
-    this.#log = new LogReplayStore(new NatsEngine(client, checked, { maxEventsPerTopic, storage, replicas }), checked);
-  }
-
-  /** Stores events; see {@linkcode ReplayStore.append}. An own ID of the store's form is refused with `id-taken`. */
-  append(events: readonly NewEvent[]): Promise<readonly AppendResult[]> {
-    return this.#log.append(events);
-  }
-
-  /** Reads retained events; see {@linkcode ReplayStore.read}. Topics are compared here, not by the server. */
-  read(after: number, options: ReadOptions): Promise<ReadResult> {
-    return this.#log.read(after, options);
-  }
-
-  /** Hands over new events; see {@linkcode ReplayStore.tail}. */
-  tail(handlers: TailHandlers): Promise<Tail> {
-    return this.#log.tail(handlers);
-  }
-
-  /**
-   * The ID of a position; see {@linkcode ReplayStore.idAt}.
-   *
-   * @throws {SseError} `backend-failed` before any other call has resolved: the engine knows the log's name for itself.
-   */
-  idAt(position: number): string {
-    return this.#log.idAt(position);
-  }
-
-  /** The position of an ID; see {@linkcode ReplayStore.locate}. */
-  locate(id: string): Promise<number | undefined> {
-    return this.#log.locate(id);
-  }
-
-  /** The position to begin after; see {@linkcode ReplayStore.seek}. */
-  seek(target: SeekTarget): Promise<number> {
-    return this.#log.seek(target);
-  }
-
-  /** The newest removed position, whatever the topics; see {@linkcode ReplayStore.removed}. */
-  removed(_topics: readonly string[]): Promise<number> {
-    return this.#log.removed();
-  }
-
-  /** What the nodes on this log say; see {@linkcode ReplayStore.announce}. */
-  announce(node: string, says: string | undefined, ttl: number): Promise<ReadonlyMap<string, string>> {
-    return this.#log.announce(node, says, ttl);
-  }
-
-  /** Ends every tail, lets appends that wait fail, and closes the consumers that were made here. */
-  close(): Promise<void> {
-    return this.#log.close();
+    super();
+    standOn(this, new NatsEngine(client, checked, { maxEventsPerTopic, storage, replicas }), checked);
   }
 }

@@ -4,9 +4,8 @@ import { newEpoch, storeId } from "../store_id.ts";
 import { AppendFailure, type Batches } from "../log/append_queue.ts";
 import type { CheckedEngineOptions } from "../log/engine_options.ts";
 import { bodyOf, entryOf, type LogEntry } from "../log/event_body.ts";
-import type { LogAppended, LogEngine, LogPage, WantedPage } from "../log/engine.ts";
+import { type LogAppended, type LogEngine, type LogPage, NEXT_MS, type WantedPage } from "../log/engine.ts";
 import type { LogState } from "../log/state.ts";
-import { NEXT_MS } from "../log/store.ts";
 import { migration } from "./schema.ts";
 import { keyOf, keysOf } from "../log/topic_keys.ts";
 
@@ -49,7 +48,7 @@ const LINES =
   "CASE WHEN tells_loss THEN '!' ELSE '' END || time || E'\\n' || coalesce(own_id, '') || E'\\n' || topics || " +
   "E'\\n' || body AS lines";
 
-/** A log in PostgreSQL's tables; `postgres_schema.ts` tells how it is kept. */
+/** A log in PostgreSQL's tables; `schema.ts` tells how it is kept. */
 export class PostgresEngine implements LogEngine {
   readonly name = "PostgreSQL";
   readonly batches: Batches = { underWay: 1, events: 1_024 };

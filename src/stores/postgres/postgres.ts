@@ -24,21 +24,12 @@
  *
  * @module
  */
-import type {
-  AppendResult,
-  NewEvent,
-  ReadOptions,
-  ReadResult,
-  ReplayStore,
-  SeekTarget,
-  Tail,
-  TailHandlers,
-} from "../replay_store.ts";
 import { checkEngineOptions, type EngineStoreOptions } from "../log/engine_options.ts";
-import { LogReplayStore } from "../log/store.ts";
+import { LogReplayStore, standOn } from "../log/store.ts";
 import { type PostgresClient, PostgresEngine } from "./engine.ts";
 
 export type { EngineStoreOptions } from "../log/engine_options.ts";
+export type { LogReplayStore } from "../log/store.ts";
 export type { PostgresClient } from "./engine.ts";
 
 /** Options for {@linkcode PostgresReplayStore}. */
@@ -68,11 +59,10 @@ export interface PostgresReplayStoreOptions extends EngineStoreOptions {
  * A publish locks the log's row until its commit, so that positions are
  * committed in their order; what many publish at once is one statement. While
  * the server is away, publishes wait up to `timeout`, streams stay open, and
- * afterwards all goes on where it was.
+ * afterwards all goes on where it was. Events of some topics are found by an
+ * index.
  */
-export class PostgresReplayStore implements ReplayStore {
-  readonly #log: LogReplayStore;
-
+export class PostgresReplayStore extends LogReplayStore {
   /**
    * Makes a store. Nothing is sent before the first call.
    *
@@ -94,55 +84,7 @@ export class PostgresReplayStore implements ReplayStore {
     if (typeof pollInterval !== "number" || !(pollInterval >= 1)) {
       throw new RangeError(`Cannot make store as pollInterval must be a number >= 1: got ${pollInterval}`);
     }
-    this.#log = new LogReplayStore(new PostgresEngine(client, checked, { listen, pollInterval }), checked);
-  }
-
-  /** Stores events; see {@linkcode ReplayStore.append}. An own ID of the store's form is refused with `id-taken`. */
-  append(events: readonly NewEvent[]): Promise<readonly AppendResult[]> {
-    return this.#log.append(events);
-  }
-
-  /** Reads retained events; see {@linkcode ReplayStore.read}. Topics are found by an index. */
-  read(after: number, options: ReadOptions): Promise<ReadResult> {
-    return this.#log.read(after, options);
-  }
-
-  /** Hands over new events; see {@linkcode ReplayStore.tail}. */
-  tail(handlers: TailHandlers): Promise<Tail> {
-    return this.#log.tail(handlers);
-  }
-
-  /**
-   * The ID of a position; see {@linkcode ReplayStore.idAt}.
-   *
-   * @throws {SseError} `backend-failed` before any other call has resolved: the engine knows the log's name for itself.
-   */
-  idAt(position: number): string {
-    return this.#log.idAt(position);
-  }
-
-  /** The position of an ID; see {@linkcode ReplayStore.locate}. */
-  locate(id: string): Promise<number | undefined> {
-    return this.#log.locate(id);
-  }
-
-  /** The position to begin after; see {@linkcode ReplayStore.seek}. */
-  seek(target: SeekTarget): Promise<number> {
-    return this.#log.seek(target);
-  }
-
-  /** The newest removed position, whatever the topics; see {@linkcode ReplayStore.removed}. */
-  removed(_topics: readonly string[]): Promise<number> {
-    return this.#log.removed();
-  }
-
-  /** What the nodes on this log say; see {@linkcode ReplayStore.announce}. */
-  announce(node: string, says: string | undefined, ttl: number): Promise<ReadonlyMap<string, string>> {
-    return this.#log.announce(node, says, ttl);
-  }
-
-  /** Ends every tail, lets appends that wait fail, and closes the connection that listens. */
-  close(): Promise<void> {
-    return this.#log.close();
+    super();
+    standOn(this, new PostgresEngine(client, checked, { listen, pollInterval }), checked);
   }
 }

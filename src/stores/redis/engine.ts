@@ -3,9 +3,8 @@ import { newEpoch, storeId } from "../store_id.ts";
 import { AppendFailure, type Batches } from "../log/append_queue.ts";
 import type { CheckedEngineOptions } from "../log/engine_options.ts";
 import { bodyOf, entryOf, type LogEntry } from "../log/event_body.ts";
-import type { LogAppended, LogEngine, LogPage, WantedPage } from "../log/engine.ts";
+import { type LogAppended, type LogEngine, type LogPage, NEXT_MS, type WantedPage } from "../log/engine.ts";
 import { holesOf, type LogState } from "../log/state.ts";
-import { NEXT_MS } from "../log/store.ts";
 import type { RedisConnection } from "./client.ts";
 import { isAnswer, ScriptRunner } from "./script_runner.ts";
 import { ANNOUNCE, APPEND, LOST, STATE } from "./scripts.ts";
@@ -15,7 +14,7 @@ const PAGE_ENTRIES = 128;
 /** Answers that a server gives for a while only. */
 const PASSING = /^(?:LOADING|READONLY|MASTERDOWN|CLUSTERDOWN|TRYAGAIN|NOREPLICAS|BUSY) /;
 
-/** A log in a Redis stream; `redis_scripts.ts` tells how it is kept. */
+/** A log in a Redis stream; `scripts.ts` tells how it is kept. */
 export class RedisEngine implements LogEngine {
   readonly name = "Redis";
   readonly batches: Batches = { underWay: 1, events: 1_024 };

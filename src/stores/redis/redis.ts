@@ -28,22 +28,13 @@
  *
  * @module
  */
-import type {
-  AppendResult,
-  NewEvent,
-  ReadOptions,
-  ReadResult,
-  ReplayStore,
-  SeekTarget,
-  Tail,
-  TailHandlers,
-} from "../replay_store.ts";
 import { checkEngineOptions, type EngineStoreOptions } from "../log/engine_options.ts";
-import { LogReplayStore } from "../log/store.ts";
+import { LogReplayStore, standOn } from "../log/store.ts";
 import { connectionOf, type IoredisClient, type NodeRedisClient } from "./client.ts";
 import { RedisEngine } from "./engine.ts";
 
 export type { EngineStoreOptions } from "../log/engine_options.ts";
+export type { LogReplayStore } from "../log/store.ts";
 export type { IoredisClient, NodeRedisClient } from "./client.ts";
 
 /** Options for {@linkcode RedisReplayStore}. */
@@ -55,11 +46,10 @@ export type RedisReplayStoreOptions = EngineStoreOptions;
  *
  * Its keys begin with `freshet:{name}:`, all in one slot of a cluster. While
  * the server is away, publishes wait up to `timeout`, streams stay open, and
- * afterwards all goes on where it was.
+ * afterwards all goes on where it was. Readers of some topics are sent the whole
+ * log: topics are compared here, not by the server.
  */
-export class RedisReplayStore implements ReplayStore {
-  readonly #log: LogReplayStore;
-
+export class RedisReplayStore extends LogReplayStore {
   /**
    * Makes a store. Nothing is sent before the first call.
    *
@@ -70,55 +60,7 @@ export class RedisReplayStore implements ReplayStore {
    */
   constructor(client: NodeRedisClient | IoredisClient, options: RedisReplayStoreOptions = {}) {
     const checked = checkEngineOptions("RedisReplayStore", options);
-    this.#log = new LogReplayStore(new RedisEngine(connectionOf(client), checked), checked);
-  }
-
-  /** Stores events; see {@linkcode ReplayStore.append}. An own ID of the store's form is refused with `id-taken`. */
-  append(events: readonly NewEvent[]): Promise<readonly AppendResult[]> {
-    return this.#log.append(events);
-  }
-
-  /** Reads retained events; see {@linkcode ReplayStore.read}. Topics are compared here, not by the server. */
-  read(after: number, options: ReadOptions): Promise<ReadResult> {
-    return this.#log.read(after, options);
-  }
-
-  /** Hands over new events; see {@linkcode ReplayStore.tail}. */
-  tail(handlers: TailHandlers): Promise<Tail> {
-    return this.#log.tail(handlers);
-  }
-
-  /**
-   * The ID of a position; see {@linkcode ReplayStore.idAt}.
-   *
-   * @throws {SseError} `backend-failed` before any other call has resolved: the engine knows the log's name for itself.
-   */
-  idAt(position: number): string {
-    return this.#log.idAt(position);
-  }
-
-  /** The position of an ID; see {@linkcode ReplayStore.locate}. */
-  locate(id: string): Promise<number | undefined> {
-    return this.#log.locate(id);
-  }
-
-  /** The position to begin after; see {@linkcode ReplayStore.seek}. */
-  seek(target: SeekTarget): Promise<number> {
-    return this.#log.seek(target);
-  }
-
-  /** The newest removed position, whatever the topics; see {@linkcode ReplayStore.removed}. */
-  removed(_topics: readonly string[]): Promise<number> {
-    return this.#log.removed();
-  }
-
-  /** What the nodes on this log say; see {@linkcode ReplayStore.announce}. */
-  announce(node: string, says: string | undefined, ttl: number): Promise<ReadonlyMap<string, string>> {
-    return this.#log.announce(node, says, ttl);
-  }
-
-  /** Ends every tail, lets appends that wait fail, and closes the connection that was made here. */
-  close(): Promise<void> {
-    return this.#log.close();
+    super();
+    standOn(this, new RedisEngine(connectionOf(client), checked), checked);
   }
 }
