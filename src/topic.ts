@@ -1,3 +1,5 @@
+import { PatternTree } from "./pattern_tree.ts";
+
 /** The longest topic or pattern, in UTF-8 bytes. */
 const MAX_TOPIC_BYTES = 512;
 
@@ -17,12 +19,18 @@ export function checkTopic(topic: string): void {
  * `*`, which stands for one segment, and the last may be `**`, which stands for
  * any number of them, none included.
  *
+ * @param maxSegments How many segments a pattern may have; a topic may have any number.
  * @throws {TypeError} If it is neither; the message says why.
+ * @throws {RangeError} If it is a pattern of more segments.
  */
-export function checkPattern(pattern: string): void {
+export function checkPattern(pattern: string, maxSegments: number = Infinity): void {
   checkName(pattern, "pattern");
   if (!pattern.includes("*")) return;
   const segments = pattern.split("/");
+  if (segments.length > maxSegments) {
+    const got = `${segments.length} in ${JSON.stringify(pattern.slice(0, 80))}`;
+    throw new RangeError(`Cannot use pattern as it must have at most ${maxSegments} segments: got ${got}`);
+  }
   segments.forEach((segment, i) => {
     if (segment === "*" || !segment.includes("*")) return;
     if (segment !== "**") throw refused("pattern", pattern, "must hold * and ** only as whole segments");
@@ -71,12 +79,52 @@ export function containsPattern(outer: string, inner: string): boolean {
   return granted.every((segment, i) => segment === "*" || segment === wanted[i]);
 }
 
-interface Node<T> {
-  readonly children: Map<string, Node<T>>;
-  /** Those whose pattern ends here. */
-  readonly here: Set<T>;
-  /** Those whose pattern ends in `**` below here. */
-  readonly below: Set<T>;
+/**
+ * Topics and patterns, compiled: whether one of them reaches an event takes time
+ * by the segments of the event's topics, not by how many topics and patterns
+ * there are. Only patterns made for it, that part at each segment, make it look
+ * at more nodes: two for each pattern at most. `steps` counts them.
+ *
+ * It is compiled when it is first asked, and keeps the array that it was given.
+ */
+export class TopicMatcher {
+  readonly #given: readonly string[];
+  readonly #exact = new Set<string>();
+  #patterns: PatternTree<true> | undefined;
+  #steps = 0;
+
+  /** Takes topics and patterns that `checkPattern` has let pass. */
+  constructor(patterns: readonly string[]) {
+    this.#given = patterns;
+  }
+
+  /** How many topics and nodes it has looked at since it was made: callers bound their work by it. */
+  get steps(): number {
+    return this.#steps;
+  }
+
+  /** Whether an event of these topics is reached. */
+  matches(topics: readonly string[]): boolean {
+    const patterns = this.#patterns ??= this.#compile();
+    for (const topic of topics) {
+      this.#steps++;
+      if (this.#exact.has(topic)) return true;
+      if (patterns.isEmpty) continue;
+      const { steps, stopped } = patterns.find(topic, () => true);
+      this.#steps += steps;
+      if (stopped) return true;
+    }
+    return false;
+  }
+
+  #compile(): PatternTree<true> {
+    const tree = new PatternTree<true>();
+    for (const pattern of this.#given) {
+      if (pattern.includes("*")) tree.set(pattern, true);
+      else this.#exact.add(pattern);
+    }
+    return tree;
+  }
 }
 
 /**
@@ -86,88 +134,37 @@ interface Node<T> {
  */
 export class TopicTree<T> {
   readonly #exact = new Map<string, Set<T>>();
-  readonly #patterns: Node<T> = node();
+  readonly #patterns = new PatternTree<Set<T>>();
 
   /** Adds a value at a topic or pattern that `checkPattern` has let pass. */
   add(pattern: string, value: T): void {
-    if (!pattern.includes("*")) {
-      const values = this.#exact.get(pattern);
-      if (values === undefined) this.#exact.set(pattern, new Set([value]));
-      else values.add(value);
-      return;
-    }
-    const { path, deep } = parts(pattern);
-    let at = this.#patterns;
-    for (const segment of path) {
-      let next = at.children.get(segment);
-      if (next === undefined) at.children.set(segment, next = node());
-      at = next;
-    }
-    (deep ? at.below : at.here).add(value);
+    const at = this.#at(pattern);
+    const values = at.get(pattern);
+    if (values === undefined) at.set(pattern, new Set([value]));
+    else values.add(value);
   }
 
   /** Removes a value, and every node that held nothing else. */
   delete(pattern: string, value: T): void {
-    if (!pattern.includes("*")) {
-      const values = this.#exact.get(pattern);
-      if (values?.delete(value) && values.size === 0) this.#exact.delete(pattern);
-      return;
-    }
-    const { path, deep } = parts(pattern);
-    const nodes = [this.#patterns];
-    for (const segment of path) {
-      const next = nodes[nodes.length - 1]!.children.get(segment);
-      if (next === undefined) return;
-      nodes.push(next);
-    }
-    const last = nodes[nodes.length - 1]!;
-    (deep ? last.below : last.here).delete(value);
-    for (let i = nodes.length - 1; i > 0; i--) {
-      const { children, here, below } = nodes[i]!;
-      if (children.size + here.size + below.size > 0) break;
-      nodes[i - 1]!.children.delete(path[i - 1]!);
-    }
+    const at = this.#at(pattern);
+    const values = at.get(pattern);
+    if (values?.delete(value) && values.size === 0) at.delete(pattern);
   }
 
   /** Calls for every value that a topic reaches; twice for one that it reaches by two patterns. */
   match(topic: string, visit: (value: T) => void): void {
     const exact = this.#exact.get(topic);
     if (exact !== undefined) { for (const value of exact) visit(value); }
-    const { children, below } = this.#patterns;
-    if (children.size === 0 && below.size === 0) return;
-    const segments = topic.split("/");
-    walk(this.#patterns, segments, 0, !segments[0]!.startsWith("$"), visit);
+    if (this.#patterns.isEmpty) return;
+    this.#patterns.find(topic, (values) => {
+      for (const value of values) visit(value);
+      return false;
+    });
   }
-}
 
-function node<T>(): Node<T> {
-  return { children: new Map(), here: new Set(), below: new Set() };
-}
-
-function parts(pattern: string): { path: string[]; deep: boolean } {
-  const path = pattern.split("/");
-  const deep = path[path.length - 1] === "**";
-  if (deep) path.pop();
-  return { path, deep };
-}
-
-function walk<T>(
-  { children, here, below }: Node<T>,
-  segments: readonly string[],
-  at: number,
-  wild: boolean,
-  visit: (value: T) => void,
-): void {
-  if (wild) { for (const value of below) visit(value); }
-  if (at === segments.length) {
-    for (const value of here) visit(value);
-    return;
+  #at(pattern: string): Map<string, Set<T>> | PatternTree<Set<T>> {
+    return pattern.includes("*") ? this.#patterns : this.#exact;
   }
-  const named = children.get(segments[at]!);
-  if (named !== undefined) walk(named, segments, at + 1, true, visit);
-  if (!wild) return;
-  const any = children.get("*");
-  if (any !== undefined) walk(any, segments, at + 1, true, visit);
 }
 
 function checkName(name: string, kind: string): void {
