@@ -105,6 +105,7 @@ const surface: Readonly<Record<string, { readonly values: readonly string[]; rea
       "JetStreamManager",
       "JetStreamMessage",
       "LogReplayStore",
+      "MessageQuery",
       "NatsReplayStoreOptions",
       "StreamInfo",
       "StreamLimits",

@@ -24,12 +24,14 @@ export interface JetStreamManager {
     info(name: string): Promise<StreamInfo>;
     add(config: JetStreamConfig): Promise<unknown>;
     update(name: string, config: Partial<JetStreamConfig>): Promise<unknown>;
-    getMessage(
-      name: string,
-      query: { readonly seq: number; readonly next_by_subj?: string } | { readonly last_by_subj: string },
-    ): Promise<JetStreamMessage | null>;
+    getMessage(name: string, query: MessageQuery): Promise<JetStreamMessage | null>;
   };
 }
+
+/** Which message: of a sequence, or the next of a subject from there; or the newest of a subject. */
+export type MessageQuery =
+  | { readonly seq: number; readonly next_by_subj?: string }
+  | { readonly last_by_subj: string };
 
 /** A stream's limits. */
 export interface StreamLimits {

@@ -44,6 +44,7 @@ export type {
   JetStreamConsumer,
   JetStreamManager,
   JetStreamMessage,
+  MessageQuery,
   StreamInfo,
   StreamLimits,
 } from "./client.ts";

@@ -1,5 +1,5 @@
 import type { JetStreamClient, JetStreamManager } from "./client.ts";
-import { ATTEMPT_MS, NS_PER_MS } from "./limits.ts";
+import { ATTEMPT_MS, NS_PER_MS } from "./answers.ts";
 import { Subjects } from "./subject.ts";
 
 const decoder = new TextDecoder();

@@ -1,3 +1,4 @@
+import type { Hole } from "../log/state.ts";
 import { SseError } from "../../errors.ts";
 
 /** From a message on, what is added to the stream's sequences to make positions. */
@@ -36,4 +37,24 @@ export function segmentsOf(text: string): Segment[] {
     const [after, offset] = segment.split(":").map(Number);
     return { after: after!, offset: offset! };
   });
+}
+
+/** The position of a message. */
+export function positionOf(segments: readonly Segment[], seq: number): number {
+  return segments.findLast(({ after }, i) => seq > after || i === 0)!.offset + seq;
+}
+
+/** The sequence of the newest message that has this position or one before. */
+export function sequenceOf(segments: readonly Segment[], position: number): number {
+  const i = segments.findLastIndex(({ after, offset }) => position > offset + after);
+  if (i < 0) return 0;
+  return Math.min(position - segments[i]!.offset, segments[i + 1]?.after ?? Infinity);
+}
+
+/** Where no positions were given out: before the first segment, and between them. */
+export function holesOf(segments: readonly Segment[]): Hole[] {
+  return segments.map(({ after, offset }, i) => ({
+    from: i === 0 ? 0 : segments[i - 1]!.offset + after,
+    to: offset + after,
+  }));
 }
