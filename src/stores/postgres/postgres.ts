@@ -26,11 +26,12 @@
  */
 import { checkEngineOptions, type EngineStoreOptions } from "../log/engine_options.ts";
 import { LogReplayStore, standOn } from "../log/store.ts";
-import { type PostgresClient, PostgresEngine } from "./engine.ts";
+import type { PostgresClient } from "./client.ts";
+import { PostgresEngine } from "./engine.ts";
 
 export type { EngineStoreOptions } from "../log/engine_options.ts";
 export type { LogReplayStore } from "../log/store.ts";
-export type { PostgresClient } from "./engine.ts";
+export type { PostgresClient } from "./client.ts";
 
 /** Options for {@linkcode PostgresReplayStore}. */
 export interface PostgresReplayStoreOptions extends EngineStoreOptions {
