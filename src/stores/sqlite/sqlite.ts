@@ -109,7 +109,7 @@ export class SqliteReplayStore implements ReplayStore {
 
   /** Reads retained events; see {@linkcode ReplayStore.read}. */
   read(after: number, options: ReadOptions): Promise<ReadResult> {
-    return this.#run("read", (log) => log.snapshot(() => log.read(after, options)));
+    return this.#run("read", (log) => log.read(after, options));
   }
 
   /** Hands over new events; see {@linkcode ReplayStore.tail}. */
@@ -152,17 +152,17 @@ export class SqliteReplayStore implements ReplayStore {
 
   /** The position of an ID; see {@linkcode ReplayStore.locate}. */
   locate(id: string): Promise<number | undefined> {
-    return this.#run("locate", (log) => log.snapshot(() => log.locate(id)));
+    return this.#run("locate", (log) => log.locate(id));
   }
 
   /** The position to begin after; see {@linkcode ReplayStore.seek}. */
   seek(target: SeekTarget): Promise<number> {
-    return this.#run("seek", (log) => log.snapshot(() => log.seek(target)));
+    return this.#run("seek", (log) => log.seek(target));
   }
 
   /** The newest removed position; see {@linkcode ReplayStore.removed}. */
   removed(topics: readonly string[]): Promise<number> {
-    return this.#run("read", (log) => log.snapshot(() => log.removed(topics)));
+    return this.#run("read", (log) => log.removed(topics));
   }
 
   /** What the processes that have the file open say; see {@linkcode ReplayStore.announce}. */
