@@ -1,0 +1,62 @@
+import { assertEquals } from "@std/assert";
+import { describe, it } from "node:test";
+import { Broker, createHandler } from "../../mod.ts";
+import { connect, type EventStreamConnection, type Gap } from "../../src/client/mod.ts";
+import { answers, data, open, SOON, stream } from "../support/answers.ts";
+
+describe("connect() tells", () => {
+  it("of Freshet's gap and close events, in their place", async () => {
+    const broker = new Broker();
+    await broker.publish("pets", { data: "a" });
+    const handler = createHandler(broker, { topics: "pets" });
+    const told: unknown[] = [];
+    const connection = connect("http://localhost", {
+      lastEventId: "of another time",
+      fetch: (url, init) => handler(new Request(url, init)),
+      onGap: (gap: Gap) => told.push([gap.reason, gap.requested]),
+      onClose: (reason) => {
+        told.push(reason);
+        void connection.close();
+      },
+    });
+    for await (const { data } of connection) {
+      told.push(data);
+      void broker.close();
+    }
+    assertEquals(told, [["unknown", "of another time"], "a", "drain"]);
+  });
+
+  it("dispatches what only looks like them, and all of them when nobody asked", async () => {
+    const text = 'event: gap\ndata: 7\n\nevent: close\ndata: bye\n\nevent: gap\ndata: {"reason":"x"}\n\n';
+    const options = { fetch: answers(stream(text)), reconnect: false };
+    assertEquals((await data(connect("http://localhost", options))).length, 3);
+    const told: unknown[] = [];
+    const hooks = { onGap: (gap: Gap) => told.push(gap.reason), onClose: (reason: string) => told.push(reason) };
+    assertEquals(await data(connect("http://localhost", { ...options, ...hooks })), ["7", "bye"]);
+    assertEquals(told, ["x"]);
+  });
+
+  it("of comments, of responses, and of its state", async () => {
+    const told: unknown[] = [];
+    const connection = connect("http://localhost", {
+      fetch: answers(stream(": beat\n\ndata: a\n\n"), open("data: b\n\n")),
+      backoff: SOON,
+      onComment: (comment) => told.push(comment),
+      onOpen: ({ status }) => told.push([status, connection.readyState]),
+      onRetry: () => told.push(connection.readyState),
+    });
+    told.push(connection.readyState);
+    await data(connection, 2);
+    assertEquals(told, ["connecting", [200, "open"], "beat", "connecting", [200, "open"]]);
+  });
+
+  it("is closed by `await using`", async () => {
+    let kept: EventStreamConnection;
+    {
+      await using connection = connect("http://localhost", { fetch: answers(open("data: a\n\n")) });
+      connection.on("message", () => {});
+      kept = connection;
+    }
+    assertEquals(await kept.closed, { reason: "closed" });
+  });
+});
