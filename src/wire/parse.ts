@@ -30,7 +30,6 @@ const SMALL_CHUNK_BYTES = 32;
 /** Bytes that may wait undecoded: room for a usual event cut in small chunks. */
 const KEPT_BYTES = 1024;
 
-const NOTHING = new Uint8Array(0);
 const LF = 0x0a;
 const CR = 0x0d;
 const SPACE = 0x20;
@@ -132,7 +131,7 @@ export class EventParser {
     if (this.#pushing) throw new TypeError("Cannot parse chunk inside a callback of push()");
     this.#pushing = true;
     try {
-      if (typeof chunk === "string") this.#parse(this.#byteLength === 0 ? chunk : this.#decode(NOTHING) + chunk);
+      if (typeof chunk === "string") this.#parse(this.#byteLength === 0 ? chunk : this.#decodeKept() + chunk);
       else if (chunk instanceof Uint8Array) this.#pushBytes(chunk);
       else throw new TypeError(`Cannot parse chunk as it must be a Uint8Array or a string: got ${typeof chunk}`);
     } catch (error) {
@@ -169,28 +168,32 @@ export class EventParser {
   }
 
   #pushBytes(chunk: Uint8Array): void {
-    const length = chunk.length;
-    if (length <= SMALL_CHUNK_BYTES && this.#byteLength + length <= KEPT_BYTES && !hasLineEnd(chunk)) {
+    const kept = this.#byteLength;
+    const length = kept + chunk.length;
+    if (chunk.length <= SMALL_CHUNK_BYTES && length <= KEPT_BYTES && !hasLineEnd(chunk)) {
       this.#keep(chunk, 0);
       this.#checkBytes();
       return;
     }
-    const whole = length - cutCharacter(chunk, length);
+    let bytes = chunk;
+    if (kept > 0) {
+      bytes = length <= KEPT_BYTES ? this.#bytes.subarray(0, length) : new Uint8Array(length);
+      bytes.set(this.#bytes.subarray(0, kept));
+      bytes.set(chunk, kept);
+      this.#byteLength = 0;
+    }
+    // The beginning of a character that is cut may be among the bytes that waited
+    const whole = length - cutCharacter(bytes, length);
     const resets = this.#resets;
-    this.#parse(this.#decode(whole === length ? chunk : chunk.subarray(0, whole)));
-    if (resets === this.#resets && whole < length) this.#keep(chunk, whole);
+    this.#parse(this.#decoder.decode(whole === length ? bytes : bytes.subarray(0, whole)));
+    if (whole < length && resets === this.#resets) this.#keep(bytes, whole);
   }
 
-  /** The bytes that wait and these, as text. */
-  #decode(chunk: Uint8Array): string {
-    const kept = this.#byteLength;
-    if (kept === 0) return this.#decoder.decode(chunk);
+  /** The bytes that wait, as text. */
+  #decodeKept(): string {
+    const text = this.#decoder.decode(this.#bytes.subarray(0, this.#byteLength));
     this.#byteLength = 0;
-    const length = kept + chunk.length;
-    const bytes = length <= KEPT_BYTES ? this.#bytes : new Uint8Array(length);
-    if (bytes !== this.#bytes) bytes.set(this.#bytes.subarray(0, kept));
-    bytes.set(chunk, kept);
-    return this.#decoder.decode(bytes.subarray(0, length));
+    return text;
   }
 
   /** Lets a few bytes wait; a loop beats `set()` on so few. */
@@ -320,7 +323,7 @@ export class EventParser {
     const whole = this.#byteLength - cutCharacter(this.#bytes, this.#byteLength);
     const cut = this.#bytes.slice(whole, this.#byteLength);
     this.#byteLength = whole;
-    this.#parse(this.#decode(NOTHING));
+    this.#parse(this.#decodeKept());
     this.#keep(cut, 0);
   }
 }
