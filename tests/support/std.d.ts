@@ -1,4 +1,4 @@
-// The npm build of the standard library has no types. These are what tests use of it.
+// The npm build of the standard library has no types, nor has undici's parser. These are what tests use of them.
 
 declare module "@std/assert" {
   export function assert(expr: unknown, msg?: string): asserts expr;
@@ -40,4 +40,18 @@ declare module "@std/http/unstable-server-sent-event-parse-stream" {
   import type { ServerSentEventMessage } from "@std/http/server-sent-event-stream";
   export type ServerSentEventParsedMessage = ServerSentEventMessage;
   export class ServerSentEventParseStream extends TransformStream<Uint8Array, ServerSentEventMessage> {}
+}
+
+declare module "undici/lib/web/eventsource/eventsource-stream.js" {
+  interface Message {
+    readonly type: string;
+    readonly options: { readonly data: string; readonly lastEventId: string | undefined };
+  }
+  export class EventSourceStream {
+    constructor(options: {
+      readonly eventSourceSettings: { lastEventId?: string; reconnectionTime?: number };
+      readonly push: (message: Message) => boolean;
+    });
+    _transform(chunk: Uint8Array, encoding: string, done: (error?: Error) => void): void;
+  }
 }
