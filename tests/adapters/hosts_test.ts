@@ -1,32 +1,15 @@
-import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
-import express from "express";
-import { Hono } from "hono";
+import { assertEquals, assertStringIncludes } from "@std/assert";
 import { once } from "node:events";
-import { createServer, type Server } from "node:http";
+import { createServer } from "node:http";
 import { connect, createSecureServer } from "node:http2";
 import { createServer as createHttpsServer, get } from "node:https";
-import type { AddressInfo } from "node:net";
 import { describe, it } from "node:test";
 import { createGzip } from "node:zlib";
 import { Broker, createHandler, eventStream } from "../../mod.ts";
 import { toNodeListener } from "../../src/adapters/node.ts";
-import { bundle } from "../support/bundle.ts";
+import { listen } from "../support/listen.ts";
 import { RawClient } from "../support/raw_client.ts";
-import { ScriptedServer } from "../support/scripted_server.ts";
 import { tls } from "../support/tls.ts";
-
-interface Listening {
-  listen(port: number, host: string): unknown;
-  address(): unknown;
-  once(event: string, listener: () => void): unknown;
-  close(done?: () => void): unknown;
-}
-
-async function listen(server: Listening): Promise<number> {
-  server.listen(0, "127.0.0.1");
-  await once(server as Server, "listening");
-  return (server.address() as AddressInfo).port;
-}
 
 function test(says: string, run: (broker: Broker) => Promise<void>): void {
   it(says, { timeout: 30_000 }, async () => {
@@ -129,31 +112,6 @@ describe("toNodeListener()", () => {
     server.close();
   });
 
-  test("serves as a route of Express, mounted and with a body", async (broker) => {
-    const app = express();
-    app.get(
-      "/live/{*rest}",
-      toNodeListener(createHandler(broker, {
-        topics: (request) => new URL(request.url).pathname.slice("/live/".length),
-      })) as never,
-    );
-    const router = express.Router();
-    router.use(toNodeListener((request) => new Response(new URL(request.url).pathname)) as never);
-    app.use("/mounted", router);
-    app.post("/echo", toNodeListener(async (request) => new Response(await request.text())) as never);
-    const server = createServer(app);
-    const url = `http://127.0.0.1:${await listen(server)}/`;
-    const client = await RawClient.open(url, "GET /live/a/b HTTP/1.1");
-    await client.until(({ body }) => body.includes("\n\n"));
-    await broker.publish("a/b", { data: "1" });
-    await client.until(({ events }) => events.length === 1);
-    client.leave();
-    assertEquals(await (await fetch(`${url}mounted/x`)).text(), "/mounted/x");
-    assertEquals(await (await fetch(`${url}echo`, { method: "POST", body: "hello" })).text(), "hello");
-    server.close();
-    server.closeAllConnections();
-  });
-
   test("writes through middleware that replaces write(), such as compression", async (broker) => {
     const listener = toNodeListener(createHandler(broker, { topics: "a" }));
     const server = createServer((request, response) => {
@@ -192,88 +150,5 @@ describe("toNodeListener()", () => {
     await failing.until(({ closed }) => closed);
     assertEquals([failing.body.includes("0\r\n\r\n"), errors], [false, ["mine"]]);
     server.close();
-  });
-});
-
-describe("The plain handler", () => {
-  test("works in Hono as it is", async (broker) => {
-    const handler = createHandler(broker, { topics: (request) => new URL(request.url).pathname.slice(1) });
-    const app = new Hono();
-    app.use(async (context, next) => {
-      await next();
-      context.header("x-middleware", "1");
-    });
-    app.get("/news", (context) => handler(context.req.raw, context));
-    const response = await app.request("/news");
-    assertEquals([response.headers.get("x-middleware"), response.headers.get("content-type")], [
-      "1",
-      "text/event-stream",
-    ]);
-    await broker.publish("news", { data: "1" });
-    const reader = response.body!.pipeThrough(new TextDecoderStream() as never).getReader();
-    let text = "";
-    while (!text.includes("data: 1\n\n")) text += (await reader.read()).value;
-    await reader.cancel();
-    assertEquals(broker.stats().subscribers, 0);
-  });
-
-  test("works in workerd", async () => {
-    const { Miniflare } = await import("miniflare");
-    const script = bundle(`import { Broker, createHandler } from "core";
-export default {
-  async fetch(request: Request): Promise<Response> {
-    const broker = new Broker(); // a worker may not share streams between requests
-    const response = await createHandler(broker, { topics: "a" })(request);
-    void (async () => {
-      await broker.publish("a", { data: "from the worker" });
-      while (broker.stats().delivered === 0) await new Promise((resolve) => setTimeout(resolve, 5)); // until it is read
-      await broker.close();
-    })();
-    return response;
-  },
-};`);
-    const worker = new Miniflare({ modules: true, script, compatibilityDate: "2026-07-01" });
-    try {
-      const response = await worker.dispatchFetch("http://localhost/stream");
-      const reader = response.body!.getReader();
-      let text = "";
-      for (let chunk = await reader.read(); !chunk.done; chunk = await reader.read()) {
-        text += new TextDecoder().decode(chunk.value as Uint8Array);
-      }
-      assertMatch(
-        text,
-        /^event: checkpoint\nid: ~\S+\n\nid: ~\S+\ndata: from the worker\n\nevent: close\ndata: \{"reason":"drain"\}\n\n$/,
-      );
-    } finally {
-      await worker.dispose();
-    }
-  });
-});
-
-describe("connect()", () => {
-  it("works in workerd", { timeout: 60_000 }, async () => {
-    const { Miniflare } = await import("miniflare");
-    await using server = await ScriptedServer.start([
-      { chunks: ["id: 1\ndata: a\n\n"], then: "end" },
-      { chunks: ["data: b\n\n"] },
-    ]);
-    const script = bundle(`import { connect } from "client";
-export default {
-  async fetch(): Promise<Response> {
-    const seen: string[] = [];
-    for await (const { data, lastEventId } of connect("${server.url}", { backoff: { max: 1 } })) {
-      if (seen.push(data + lastEventId) === 2) break;
-    }
-    return Response.json(seen);
-  },
-};`);
-    const worker = new Miniflare({ modules: true, script, compatibilityDate: "2026-07-01" });
-    try {
-      const response = await worker.dispatchFetch("http://localhost/");
-      assertEquals(await response.json(), ["a1", "b1"]);
-      assertEquals(server.requests.map(({ headers }) => headers["last-event-id"]), [undefined, "1"]);
-    } finally {
-      await worker.dispose();
-    }
   });
 });

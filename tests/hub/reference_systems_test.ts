@@ -1,6 +1,6 @@
 /**
  * What users of three older servers do, done with `freshet` and requests that a person could make with curl. Behind Apache
- * and nginx: `proxies_test.ts`; the demo's every switch: `demo_test.ts`.
+ * and nginx: `tests/frameworks/proxies_test.ts`; the demo's every switch: `demo_test.ts`.
  */
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { describe, it } from "node:test";

@@ -1,27 +1,18 @@
-import { assertEquals, assertStringIncludes } from "@std/assert";
-import { type ChildProcess, spawn } from "node:child_process";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
-import { after, before, describe, it } from "node:test";
+import { describe, it } from "node:test";
 import { Broker, parseEvents } from "../../mod.ts";
 import { SqliteReplayStore } from "../../src/stores/sqlite/sqlite.ts";
 import { createHub, type Hub } from "../../src/hub/hub.ts";
-import { childrenOf, type Engine, missing, redisServer, startEngine } from "../support/engines.ts";
-import { commandLine } from "../support/hub_process.ts";
+import { runCli } from "../support/cli.ts";
 import { runtime, serve } from "../support/runtime.ts";
+import { until } from "../support/until.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "freshet-nodes-"));
 process.on("exit", () => rmSync(folder, { recursive: true, force: true }));
-
-/** Waits until something is so: nodes tell each other once a second. */
-async function until(isSo: () => Promise<boolean>): Promise<void> {
-  for (const end = Date.now() + 15_000; !await isSo();) {
-    if (Date.now() > end) throw new Error("it did not come to be");
-    await new Promise((resolve) => setTimeout(resolve, 50));
-  }
-}
 
 describe("Brokers on one store", () => {
   it("count each other's subscribers, by topic and by pattern, and forget a broker that is closed", async () => {
@@ -78,35 +69,6 @@ describe("Hubs on one store", () => {
   });
 });
 
-/** A command that runs until it is told to stop. */
-class Command {
-  readonly child: ChildProcess;
-  #text = "";
-
-  constructor(...args: string[]) {
-    this.child = spawn(process.execPath, commandLine(...args), { stdio: ["ignore", "pipe", "pipe"] });
-    for (const stream of [this.child.stdout!, this.child.stderr!]) {
-      stream.on("data", (bytes: Uint8Array) => this.#text += new TextDecoder().decode(bytes));
-    }
-  }
-
-  async says(pattern: RegExp): Promise<string> {
-    let found: RegExpExecArray | null = null;
-    await until(() => {
-      found = pattern.exec(this.#text);
-      if (found === null && this.child.exitCode !== null) throw new Error(`it ended: ${this.#text}`);
-      return Promise.resolve(found !== null);
-    });
-    return found![1] ?? found![0];
-  }
-
-  async stop(signal: NodeJS.Signals = "SIGTERM"): Promise<number | null> {
-    const ended = new Promise<number | null>((resolve) => this.child.once("exit", resolve));
-    process.kill(this.child.pid!, signal);
-    return await ended;
-  }
-}
-
 // Deno.serve needs --unstable-net for it, which the tests run without
 if (runtime !== "deno") {
   describe("serve() with reusePort", () => {
@@ -129,60 +91,8 @@ if (runtime !== "deno") {
 
 describe("freshet serve --workers", () => {
   it("is refused with a store that each would have for itself", async () => {
-    const command = new Command("serve", "--dev", "--workers", "2");
-    await command.says(/--workers needs a --store that processes can share.*got memory/);
-  });
-
-  describe("on Redis", { skip: missing(redisServer) }, () => {
-    let engine: Engine;
-    before(async () => {
-      engine = await startEngine(redisServer);
-    });
-    after(() => engine.stop());
-
-    it("share a port and a log: who subscribes to one hears what is published to any; one that dies is replaced", {
-      timeout: 60_000,
-    }, async () => {
-      const secret = join(folder, "secret");
-      writeFileSync(secret, "s".repeat(32));
-      const command = new Command(
-        ...["serve", "--port", "0", "--bind-control", "127.0.0.1:0", "--anonymous", "**", "--secret-file", secret],
-        ...["--workers", "3", "--store", engine.url, "--drain", "0"],
-      );
-      const [, hub = "", control = ""] = /^(\S+) and (\S+),/.exec(await command.says(/listens on (.* workers)/))!;
-      const close = { connection: "close" }; // each request may come to another worker
-      const node = async (): Promise<{ node: string; nodes: number }> =>
-        await (await fetch(`${control}status`, { headers: close })).json();
-      const nodes = new Set<string>();
-      await until(async () => {
-        const status = await node();
-        nodes.add(status.node);
-        return nodes.size === 3 && status.nodes === 3;
-      });
-      const readers = await Promise.all(
-        Array.from({ length: 6 }, async () => parseEvents(await fetch(`${hub}subscribe/t`))),
-      );
-      const next = readers.map((reader) => reader.next());
-      for (const data of ["1", "2", "3"]) {
-        const response = await fetch(`${control}publish/t`, { method: "POST", body: data, headers: close });
-        assertEquals(response.status, 201);
-        await response.body?.cancel();
-      }
-      for (const [i, reader] of readers.entries()) {
-        const seen = [
-          (await next[i]!).value?.data,
-          (await reader.next()).value?.data,
-          (await reader.next()).value?.data,
-        ];
-        assertEquals(seen, ["1", "2", "3"]);
-      }
-      const [worker] = childrenOf(command.child.pid!);
-      process.kill(worker!, "SIGKILL");
-      const number = await command.says(/worker (\d) ended with SIGKILL and is replaced/);
-      // The dead one cannot answer: who does under its name has taken its place
-      await until(async () => (await node().catch(() => ({ node: "" }))).node.endsWith(`-${number}`));
-      for (const reader of readers) await reader.return?.().catch(() => {});
-      assertEquals(await command.stop(), 0);
-    });
+    const { code, stderr } = await runCli(["serve", "--dev", "--workers", "2"]);
+    assertEquals(code, 2);
+    assertMatch(stderr, /--workers needs a --store that processes can share.*got memory/);
   });
 });

@@ -29,6 +29,10 @@ export class CliProcess {
     this.#ended = new Promise((resolve) => this.#child.once("close", resolve));
   }
 
+  get pid(): number {
+    return this.#child.pid!;
+  }
+
   /** Resolves to the exit code. */
   get ended(): Promise<number | null> {
     return this.#ended;

@@ -1,6 +1,5 @@
-import { assert, assertEquals } from "@std/assert";
+import { assertEquals } from "@std/assert";
 import { after, before, describe, it } from "node:test";
-import { gzipSync } from "node:zlib";
 import { bundle } from "../support/bundle.ts";
 import { launchChromium, noChromium } from "../support/chromium.ts";
 import { observeEventSource } from "../support/observe_event_source.ts";
@@ -8,19 +7,6 @@ import { playEventSource } from "../support/play_event_source.ts";
 import { runtime } from "../support/runtime.ts";
 import { ScriptedServer } from "../support/scripted_server.ts";
 import { eventSourceCases } from "../vectors/event_source.ts";
-
-describe("The client's bundle", () => {
-  const limits: ReadonlyArray<readonly [what: string, names: string, bytes: number]> = [
-    ["EventSource alone", "{ EventSource }", 4 * 1024],
-    ["all of the client", "*", 6 * 1024],
-  ];
-  for (const [what, names, bytes] of limits) {
-    it(`has at most ${bytes} bytes gzipped: ${what}`, { timeout: 60_000 }, () => {
-      const size = gzipSync(bundle(`export ${names} from "client";`, "--minify")).length;
-      assert(size <= bytes, `${size} bytes`);
-    });
-  }
-});
 
 /** Where Chromium's own does otherwise than the standard says. */
 const deviates: Readonly<Record<string, readonly string[]>> = {
