@@ -1,3 +1,4 @@
+import { after } from "../time/timer.ts";
 import { checkNumber } from "../wire/check_number.ts";
 import { encodeEvent } from "../wire/encode.ts";
 import { COMMENT } from "../wire/idle.ts";
@@ -222,11 +223,11 @@ function sleep(ms: number, signal: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
     if (signal.aborted) return resolve();
     const end = (): void => {
-      clearTimeout(timer);
+      stop();
       signal.removeEventListener("abort", end);
       resolve();
     };
-    const timer = setTimeout(end, Math.min(ms, 2 ** 31 - 1));
+    const stop = after(ms, end);
     signal.addEventListener("abort", end);
   });
 }

@@ -17,6 +17,7 @@
  */
 import { Broker } from "../broker/broker.ts";
 import type { Publication } from "../broker/broker_options.ts";
+import { Pauses } from "../time/pauses.ts";
 import { subscriberOf } from "../server/carried.ts";
 import { full } from "../server/full.ts";
 import { createHandler } from "../server/handler.ts";
@@ -97,6 +98,7 @@ export function createHub(options: HubOptions = {}): Hub {
   const sampler = new Sampler(() => broker.stats());
   const began = Date.now();
   let resumed = 0;
+  const pauses = new Pauses();
   let draining = false;
   let drained: Promise<void> | undefined;
   /** Who asked, for what the stream handler calls. */
@@ -255,7 +257,7 @@ export function createHub(options: HubOptions = {}): Hub {
       for (const { subscriber } of some) {
         void subscriber.close("drain", { retry: Math.round(RETRY_MS * (0.5 + Math.random())) });
       }
-      if (step < steps - 1) await new Promise((resolve) => setTimeout(resolve, ms / steps));
+      if (step < steps - 1) await pauses.wait(ms / steps);
     }
     await Promise.all(open.map(({ subscriber }) => subscriber.closed));
   }
@@ -269,6 +271,7 @@ export function createHub(options: HubOptions = {}): Hub {
     async close() {
       sampler.close();
       ends.close();
+      pauses.end();
       for (const { subscriber } of connections) void subscriber.close("drain");
       if (options.broker === undefined) await broker.close();
     },

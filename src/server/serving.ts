@@ -1,4 +1,5 @@
 import type { Subscriber } from "../broker/subscriber.ts";
+import { after } from "../time/timer.ts";
 import { subscriberOf } from "./carried.ts";
 import type { ServeHandler, ServeInfo, ServeOptions, Server } from "./serve_options.ts";
 
@@ -56,9 +57,9 @@ export class Serving {
       const stopped = stop();
       await onClosing?.().catch((error) => this.failed(error)); // the streams are ended all the same
       await Promise.all(Array.from(this.#open, (subscriber) => subscriber.close("drain")));
-      const timer = setTimeout(cut, closeTimeout);
+      const stopWaiting = after(closeTimeout, cut);
       await stopped;
-      clearTimeout(timer);
+      stopWaiting();
     };
     const closeOnce = (): Promise<void> => this.#closing ??= close();
     const abort = (): void => void closeOnce().catch((error) => this.failed(error));

@@ -1,14 +1,14 @@
+import { every } from "./timer.ts";
+
 /** Into how many parts an interval is cut, so that ten thousand members do not all beat in one turn. */
 const SLOTS = 8;
-/** The longest delay that timers keep; a longer one would fire at once. */
-const MAX_TIMER_MS = 2 ** 31 - 1;
 
 /** Beats each of its members once an interval: one timer for all, and none while there are no members. */
 export class Heartbeat<T> {
   readonly #slots: Set<T>[] = Array.from({ length: SLOTS }, () => new Set<T>());
   readonly #interval: number;
   readonly #beat: (members: ReadonlySet<T>) => void;
-  #timer: ReturnType<typeof setInterval> | undefined;
+  #stop: (() => void) | undefined;
   #added = 0;
   #turn = 0;
 
@@ -25,7 +25,7 @@ export class Heartbeat<T> {
     if (this.#interval === 0 || this.#interval === Infinity) return;
     // In rotation: the first beat may come sooner than an interval, never later
     this.#slots[this.#added++ % SLOTS]!.add(member);
-    this.#timer ??= setInterval(this.#tick, Math.min(MAX_TIMER_MS, Math.max(1, this.#interval / SLOTS)));
+    this.#stop ??= every(Math.max(1, this.#interval / SLOTS), this.#tick);
   }
 
   delete(member: T): void {
@@ -36,8 +36,8 @@ export class Heartbeat<T> {
   /** Removes all members. */
   clear(): void {
     for (const slot of this.#slots) slot.clear();
-    clearInterval(this.#timer);
-    this.#timer = undefined;
+    this.#stop?.();
+    this.#stop = undefined;
   }
 
   readonly #tick = (): void => {

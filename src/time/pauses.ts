@@ -1,26 +1,26 @@
+import { after } from "./timer.ts";
+
 /** Waits that end early when their owner closes: no timer is left. */
 export class Pauses {
-  readonly #waiting = new Map<ReturnType<typeof setTimeout>, () => void>();
+  readonly #waiting = new Set<() => void>();
   #ended = false;
 
   /** Resolves after so many milliseconds, or at the end. */
   wait(milliseconds: number): Promise<void> {
     if (this.#ended) return Promise.resolve();
     return new Promise((resolve) => {
-      const timer = setTimeout(() => {
-        this.#waiting.delete(timer);
+      const end = (): void => {
+        stop();
+        this.#waiting.delete(end);
         resolve();
-      }, milliseconds);
-      this.#waiting.set(timer, resolve);
+      };
+      const stop = after(milliseconds, end);
+      this.#waiting.add(end);
     });
   }
 
   end(): void {
     this.#ended = true;
-    for (const [timer, resolve] of this.#waiting) {
-      clearTimeout(timer);
-      resolve();
-    }
-    this.#waiting.clear();
+    for (const end of this.#waiting) end();
   }
 }

@@ -1,3 +1,5 @@
+import { after } from "./timer.ts";
+
 /**
  * What a promise brings, if it does within so many milliseconds.
  *
@@ -6,7 +8,7 @@
  */
 export function within<T>(ms: number, promise: Promise<T>, engine: string): Promise<T> {
   return new Promise((resolve, reject) => {
-    const timer = setTimeout(() => reject(new Error(`${engine} gave no answer within ${ms} ms`)), ms);
-    promise.then(resolve, reject).finally(() => clearTimeout(timer));
+    const stop = after(ms, () => reject(new Error(`${engine} gave no answer within ${ms} ms`)));
+    promise.then(resolve, reject).finally(stop);
   });
 }

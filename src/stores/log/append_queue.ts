@@ -1,3 +1,4 @@
+import { after } from "../../time/timer.ts";
 import type { AppendResult, NewEvent } from "../replay_store.ts";
 import { STORE_ID } from "../store_id.ts";
 import { SseError } from "../../errors.ts";
@@ -138,10 +139,10 @@ export class AppendQueue {
           new AppendFailure(this.#closed ? "the store is closed" : this.#late(), { retry: false, uncertain: true }),
         );
       };
-      const timer = setTimeout(late, Math.max(1, deadline - performance.now()));
+      const stop = after(Math.max(1, deadline - performance.now()), late);
       this.#waits.add(late);
       promise.then(resolve, reject).finally(() => {
-        clearTimeout(timer);
+        stop();
         this.#waits.delete(late);
       });
     });

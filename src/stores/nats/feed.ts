@@ -1,3 +1,4 @@
+import { after } from "../../time/timer.ts";
 import type { ConsumedMessage, ConsumedMessages, JetStreamClient, JetStreamConsumer } from "./client.ts";
 
 /** Messages that a feed holds before they are taken. */
@@ -76,9 +77,9 @@ export class Feed {
   #wait(ms: number): Promise<boolean> {
     if (this.#failure !== undefined) return Promise.reject(this.#failure);
     return new Promise((resolve, reject) => {
-      const timer = setTimeout(resolve, ms, false);
+      const stop = after(ms, () => resolve(false));
       this.#wake = () => {
-        clearTimeout(timer);
+        stop();
         if (this.#failure === undefined) resolve(true);
         else reject(this.#failure);
       };

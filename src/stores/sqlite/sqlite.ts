@@ -18,6 +18,7 @@
  */
 import { DatabaseSync } from "node:sqlite";
 import { laterTurn } from "../../time/later_turn.ts";
+import { every } from "../../time/timer.ts";
 import type {
   AppendResult,
   NewEvent,
@@ -67,7 +68,7 @@ export class SqliteReplayStore implements ReplayStore {
   readonly #tails = new Map<TailHandlers, number>();
   #pending: Pending[] = [];
   #flushing = false;
-  #poll: ReturnType<typeof setInterval> | undefined;
+  #stopLooking: (() => void) | undefined;
   #dataVersion = 0;
   #closed = false;
 
@@ -123,9 +124,9 @@ export class SqliteReplayStore implements ReplayStore {
       const version = log.version(); // first: what is written after it will be looked for
       const position = log.newest();
       this.#tails.set(own, position);
-      if (this.#poll === undefined) {
+      if (this.#stopLooking === undefined) {
         this.#dataVersion = version;
-        this.#poll = setInterval(() => this.#look(), this.#pollInterval);
+        this.#stopLooking = every(this.#pollInterval, () => this.#look());
       }
       return {
         position,
@@ -252,8 +253,8 @@ export class SqliteReplayStore implements ReplayStore {
   }
 
   #stopPolling(): void {
-    clearInterval(this.#poll);
-    this.#poll = undefined;
+    this.#stopLooking?.();
+    this.#stopLooking = undefined;
   }
 
   /** Does it now, or as soon as no other process has the file. */
