@@ -60,10 +60,10 @@ export class RawClient {
     return this.text.slice(this.text.indexOf("\r\n\r\n") + 4);
   }
 
-  /** Resolves when a condition holds, looked at whenever something comes; fails after ten seconds. */
+  /** Resolves when a condition holds, looked at whenever something comes; fails after fifty seconds: ten times what a busy machine takes. */
   async until(condition: (client: this) => boolean): Promise<this> {
     const late = Promise.withResolvers<never>();
-    const timer = setTimeout(() => late.reject(new Error(`waited in vain; got ${this.text.slice(-500)}`)), 10_000);
+    const timer = setTimeout(() => late.reject(new Error(`waited in vain; got ${this.text.slice(-500)}`)), 50_000);
     try {
       while (!condition(this)) {
         await Promise.race([new Promise<void>((resolve) => this.#wake = resolve), late.promise]);
