@@ -27,7 +27,7 @@ class JournalledReplayStore implements ReplayStore {
   read: ReplayStore["read"] = (after, options) => this.#kept.read(after, options);
   tail: ReplayStore["tail"] = (handlers) => this.#kept.tail(handlers);
   idAt: ReplayStore["idAt"] = (position) => this.#kept.idAt(position);
-  locate: ReplayStore["locate"] = (id) => this.#kept.locate(id);
+  locate: ReplayStore["locate"] = (id, topics) => this.#kept.locate(id, topics);
   seek: ReplayStore["seek"] = (target) => this.#kept.seek(target);
   removed: ReplayStore["removed"] = (topics) => this.#kept.removed(topics);
   close: ReplayStore["close"] = () => this.#kept.close();

@@ -13,7 +13,8 @@
  * - `"backend-failed"`: the replay store refused; the event reached nobody.
  * - `"publish-uncertain"`: the replay store may or may not have the event.
  * - `"too-many-pending"`: more publishes are under way than `maxPendingPublishes`.
- * - `"id-taken"`: an ID that only the store may make was given by a publisher.
+ * - `"id-taken"`: a publisher's own ID is of the form that only the store may make, or another event of the same
+ *   topics has it.
  */
 export type SseErrorCode =
   | "event-too-large"

@@ -83,7 +83,7 @@ export function containsPattern(outer: string, inner: string): boolean {
  * Topics and patterns, compiled: whether one of them reaches an event takes time
  * by the segments of the event's topics, not by how many topics and patterns
  * there are. Only patterns made for it, that part at each segment, make it look
- * at more nodes: two for each pattern at most. `steps` counts them.
+ * at more nodes: two for each pattern at most.
  *
  * It is compiled when it is first asked, and keeps the array that it was given.
  */
@@ -98,7 +98,7 @@ export class TopicMatcher {
     this.#given = patterns;
   }
 
-  /** How many topics and nodes it has looked at since it was made: callers bound their work by it. */
+  /** How many patterns it has compiled, and topics and nodes looked at: callers bound their work by it. */
   get steps(): number {
     return this.#steps;
   }
@@ -119,6 +119,7 @@ export class TopicMatcher {
 
   #compile(): PatternTree<true> {
     const tree = new PatternTree<true>();
+    this.#steps += this.#given.length;
     for (const pattern of this.#given) {
       if (pattern.includes("*")) tree.set(pattern, true);
       else this.#exact.add(pattern);

@@ -280,8 +280,11 @@ export class Broker implements AsyncDisposable {
     while (!cursor.isEnded && this.#window !== undefined) {
       try {
         if (lastEventId === "") return cursor.begin(await this.#store.seek(seekTarget(cursor)));
-        const position = await this.#store.locate(lastEventId) ?? this.#window.locate(lastEventId);
-        if (position !== undefined) return cursor.begin(position);
+        const { topics } = cursor.group;
+        const stored = await this.#store.locate(lastEventId, topics);
+        // Of two events with this ID the store may have forgotten the first when the window has not
+        const position = Math.min(stored ?? Infinity, this.#window.locate(lastEventId, topics) ?? Infinity);
+        if (position < Infinity) return cursor.begin(position);
         cursor.lose("unknown");
         return cursor.begin(0);
       } catch (error) {

@@ -16,8 +16,10 @@ export interface Publication extends Omit<EventFields, "data"> {
   readonly data: Json;
   /**
    * The publisher's own ID: not empty, at most 256 bytes, not of the form that
-   * the store makes. While the store retains it, publishing it again delivers
-   * nothing.
+   * the store makes. It belongs to the set of topics that it is published to:
+   * while the store retains the event, publishing the same again delivers
+   * nothing, and publishing anything else with this ID to the same topics is
+   * refused with the code `id-taken`.
    *
    * @default made by the store
    */

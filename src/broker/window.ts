@@ -1,9 +1,12 @@
 import { Deque } from "../stores/deque.ts";
+import { type Owned, OwnIds } from "../stores/own_ids.ts";
+import { RESERVED_ID } from "../stores/store_id.ts";
 import type { Entry } from "./entry.ts";
 
 /** The newest events of the log, encoded, bounded in bytes: what most cursors are served from. */
 export class Window {
   readonly #entries = new Deque<Entry>();
+  readonly #ownIds = new OwnIds<Owned>();
   readonly #maxBytes: number;
   #bytes = 0;
   #floor: number;
@@ -26,10 +29,13 @@ export class Window {
 
   push(entry: Entry): void {
     this.#entries.push(entry);
+    if (!RESERVED_ID.test(entry.delivery.id)) this.#ownIds.add(ownedOf(entry));
     this.#head = entry.position;
     this.#bytes += entry.bytes.length;
     while (this.#bytes > this.#maxBytes) {
-      const { position, bytes } = this.#entries.shift()!;
+      const first = this.#entries.shift()!;
+      const { position, bytes } = first;
+      if (!RESERVED_ID.test(first.delivery.id)) this.#ownIds.delete(ownedOf(first));
       this.#bytes -= bytes.length;
       this.#floor = position;
     }
@@ -37,7 +43,8 @@ export class Window {
 
   /** Begins anew after a position: the tail has jumped there. */
   restart(position: number): void {
-    while (this.#entries.shift() !== undefined);
+    this.#entries.clear();
+    this.#ownIds.clear();
     this.#bytes = 0;
     this.#floor = this.#head = position;
   }
@@ -51,12 +58,12 @@ export class Window {
     return entries;
   }
 
-  /** The position of a publisher's own ID: the store may have forgotten it when the window has not. */
-  locate(id: string): number | undefined {
-    for (let i = this.#entries.length - 1; i >= 0; i--) {
-      const { position, delivery } = this.#entries.at(i);
-      if (delivery.id === id) return position;
-    }
-    return undefined;
+  /** The position of a publisher's own ID, as a store locates it: the store may have forgotten it when the window has not. */
+  locate(id: string, topics: readonly string[]): number | undefined {
+    return this.#ownIds.locate(id, topics);
   }
+}
+
+function ownedOf({ position, delivery: { id, topics } }: Entry): Owned {
+  return { id, topics, position };
 }

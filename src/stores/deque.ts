@@ -26,6 +26,11 @@ export class Deque<T> {
     return item;
   }
 
+  clear(): void {
+    this.#items = [];
+    this.#start = 0;
+  }
+
   /** The item at an index that is known to be there. */
   at(index: number): T {
     return this.#items[this.#start + index] as T;

@@ -1,5 +1,5 @@
 import { SseError } from "../errors.ts";
-import { Deque } from "./deque.ts";
+import { MemoryLog } from "./memory_log.ts";
 import type {
   AppendResult,
   NewEvent,
@@ -11,8 +11,9 @@ import type {
   Tail,
   TailHandlers,
 } from "./replay_store.ts";
-import { newEpoch, STORE_ID, storeId } from "./store_id.ts";
-import { matchesAny, matchesTopic } from "../topic.ts";
+import { newEpoch, RESERVED_ID, STORE_ID, storeId } from "./store_id.ts";
+import { SharedTurns } from "../time/shared_turns.ts";
+import { TopicMatcher } from "../topic.ts";
 
 /** Options for {@linkcode MemoryReplayStore}. Of several limits, the first that is reached removes. */
 export interface MemoryReplayStoreOptions {
@@ -43,17 +44,18 @@ export interface MemoryReplayStoreOptions {
   readonly retention?: "none" | undefined;
 }
 
-/** What an event takes beside its strings, in bytes. */
-const EVENT_BYTES = 200;
-/** Of how many topics the newest removed position is known; beyond, they share one. */
-const REMOVED_TOPICS = 100_000;
-/** How many events one read looks at, so that it never holds up the event loop for long. */
-const EXAMINED_EVENTS = 10_000;
+/** What one read does at most, so that it never holds up the event loop: an event, a topic and a node of patterns count one. */
+const READ_WORK = 10_000;
+/** What all other long calls together do in one turn of the event loop, and what one does before the next has its turn. */
+const TURN_WORK = { all: 10_000, one: 1_000 };
+/** What an append removes beyond as much as it adds; the rest is removed in later turns. */
+const APPEND_WORK = 64;
 
 /**
  * A replay store in memory: one process, gone with it. Its IDs hold a random
  * part made with the store, so that those from before a restart are unknown
- * instead of mistaken.
+ * instead of mistaken. However much it keeps, no call holds up the event loop:
+ * a long one goes on in later turns.
  *
  * @example Keeping ten minutes, and no more than a thousand events
  * ```ts
@@ -63,24 +65,18 @@ const EXAMINED_EVENTS = 10_000;
  * const store = new MemoryReplayStore({ maxEvents: 1_000, maxAge: 600_000 });
  * await using broker = new Broker({ store });
  * const id = await broker.publish("pets/dogs", { data: "woof" });
- * assertEquals(await store.locate(id), 1);
+ * assertEquals(await store.locate(id, ["pets/dogs"]), 1);
  * ```
  */
 export class MemoryReplayStore implements ReplayStore {
-  readonly #maxEvents: number;
-  readonly #maxAge: number;
-  readonly #maxBytes: number;
   readonly #epoch = newEpoch();
-  readonly #log = new Deque<StoredEvent>();
-  readonly #byOwnId = new Map<string, number>();
+  readonly #log: MemoryLog;
   readonly #tails = new Set<TailHandlers>();
-  /** The newest removed position of each topic, of all topics since it was last emptied. */
-  readonly #removedOf = new Map<string, number>();
-  #removedBefore = 0;
-  #bytes = 0;
-  #newest = 0;
+  readonly #turns = new SharedTurns(TURN_WORK.all, TURN_WORK.one);
+  /** The removing that goes on in later turns. */
+  #removing: Promise<void> | undefined;
   #time = 0;
-  #closed = false;
+  #isClosed = false;
 
   /**
    * Makes an empty store.
@@ -102,64 +98,48 @@ export class MemoryReplayStore implements ReplayStore {
     if (retention !== undefined && retention !== "none") {
       throw new TypeError(`Cannot make store as retention must be "none": got ${JSON.stringify(retention)}`);
     }
-    this.#maxEvents = retention === "none" ? 0 : maxEvents;
-    this.#maxAge = maxAge;
-    this.#maxBytes = maxBytes;
+    this.#log = new MemoryLog({ maxEvents: retention === "none" ? 0 : maxEvents, maxAge, maxBytes });
   }
 
-  /** Stores events; see {@linkcode ReplayStore.append}. An own ID of the store's form is refused with `id-taken`. */
+  /**
+   * Stores events; see {@linkcode ReplayStore.append}. An own ID of the store's
+   * form is refused with `id-taken`, as is one that another event of the same
+   * topics has.
+   */
   append(events: readonly NewEvent[]): Promise<readonly AppendResult[]> {
-    if (this.#closed) return Promise.reject(closed("append"));
+    if (this.#isClosed) return Promise.reject(closed("append"));
     const time = this.#time = Math.max(this.#time, Date.now()); // `seek` halves: a clock set back must not unsort it
     const stored: StoredEvent[] = [];
-    const results = events.map((event): AppendResult => {
-      const { id } = event;
-      if (id === undefined) {
-        const position = ++this.#newest;
-        const own = this.idAt(position);
-        stored.push({ ...event, position, id: own, time });
-        return { id: own };
-      }
-      if (STORE_ID.test(id)) {
-        return { error: new SseError("id-taken", `Cannot publish as IDs of this form are the store's: got "${id}"`) };
-      }
-      if (!this.#byOwnId.has(id)) {
-        const position = ++this.#newest;
-        this.#byOwnId.set(id, position);
-        stored.push({ ...event, position, id, time });
-      }
-      return { id };
-    });
-    for (const event of stored) {
-      this.#log.push(event);
-      this.#bytes += bytesOf(event);
-    }
-    this.#retain(time);
+    const results = events.map((event) => this.#take(event, time, stored));
+    this.#log.removeOver(time, 2 * stored.length + APPEND_WORK);
+    if (this.#log.isOver(time)) void this.#removeOver();
     if (stored.length > 0) { for (const { onEvents } of this.#tails) onEvents(stored); }
     return Promise.resolve(results);
   }
 
   /** Reads retained events; see {@linkcode ReplayStore.read}. */
-  read(after: number, { topics, limit, maxLength = Infinity }: ReadOptions): Promise<ReadResult> {
-    if (this.#closed) return Promise.reject(closed("read"));
-    this.#retain(Date.now());
-    const oldest = this.#newest - this.#log.length + 1;
+  async read(after: number, { topics, limit, maxLength = Infinity }: ReadOptions): Promise<ReadResult> {
+    await this.#ready("read");
+    const log = this.#log;
+    const removed = log.oldest - 1;
+    const matcher = topics && new TopicMatcher(topics);
     const events: StoredEvent[] = [];
-    const first = Math.max(0, after + 1 - oldest);
-    const end = Math.min(this.#log.length, first + EXAMINED_EVENTS);
-    let at = first;
-    for (let left = maxLength; at < end && events.length < limit && left > 0;) {
-      const event = this.#log.at(at++);
-      if (topics !== undefined && !matchesAny(topics, event.topics)) continue;
+    let position = Math.max(after, removed);
+    let left = maxLength;
+    let looked = 0;
+    while (position < log.newest && events.length < limit && left > 0) {
+      if (looked++ + (matcher?.steps ?? 0) >= READ_WORK) break;
+      const event = log.at(++position);
+      if (matcher?.matches(event.topics) === false) continue;
       events.push(event);
       left -= event.data.length;
     }
-    return Promise.resolve({ events, position: Math.max(after, oldest + at - 1), removed: oldest - 1 });
+    return { events, position, removed };
   }
 
   /** Hands over new events; see {@linkcode ReplayStore.tail}. */
   tail(handlers: TailHandlers): Promise<Tail> {
-    if (this.#closed) return Promise.reject(closed("tail"));
+    if (this.#isClosed) return Promise.reject(closed("tail"));
     const own = {
       onEvents: (events: readonly StoredEvent[]) => handlers.onEvents(events),
       onError: () => {},
@@ -167,7 +147,7 @@ export class MemoryReplayStore implements ReplayStore {
     };
     this.#tails.add(own);
     return Promise.resolve({
-      position: this.#newest,
+      position: this.#log.newest,
       close: () => {
         this.#tails.delete(own);
         return Promise.resolve();
@@ -181,79 +161,94 @@ export class MemoryReplayStore implements ReplayStore {
   }
 
   /** The position of an ID; see {@linkcode ReplayStore.locate}. */
-  locate(id: string): Promise<number | undefined> {
-    if (this.#closed) return Promise.reject(closed("locate"));
-    this.#retain(Date.now());
+  async locate(id: string, topics: readonly string[]): Promise<number | undefined> {
+    await this.#ready("locate");
     const [, epoch, digits] = STORE_ID.exec(id) ?? [];
-    if (digits === undefined) return Promise.resolve(this.#byOwnId.get(id));
+    if (digits === undefined) return this.#log.ownIds.locate(id, topics);
     const position = Number(digits);
-    return Promise.resolve(epoch === this.#epoch && position <= this.#newest ? position : undefined);
+    return epoch === this.#epoch && position <= this.#log.newest ? position : undefined;
   }
 
-  /** The position to begin after; see {@linkcode ReplayStore.seek}. */
-  seek(target: SeekTarget): Promise<number> {
-    if (this.#closed) return Promise.reject(closed("seek"));
-    this.#retain(Date.now());
-    const oldest = this.#newest - this.#log.length + 1;
-    if ("since" in target) {
-      return Promise.resolve(oldest - 1 + this.#log.search((event) => event.time < target.since));
-    }
-    let at = this.#log.length;
-    for (let left = target.last; left > 0 && at > 0;) {
-      if (matchesAny(target.topics, this.#log.at(--at).topics)) left--;
-    }
-    return Promise.resolve(oldest - 1 + at);
-  }
-
-  /** The newest removed position; see {@linkcode ReplayStore.removed}. Exact for 100,000 topics. */
-  removed(topics: readonly string[]): Promise<number> {
-    if (this.#closed) return Promise.reject(closed("read"));
-    let newest = this.#removedBefore;
-    for (const pattern of topics) {
-      if (pattern.includes("*")) {
-        for (const [topic, position] of this.#removedOf) {
-          if (position > newest && matchesTopic(pattern, topic)) newest = position;
-        }
-      } else {
-        newest = Math.max(newest, this.#removedOf.get(pattern) ?? 0);
+  /** The position to begin after; see {@linkcode ReplayStore.seek}. For the last events it looks back through the log. */
+  async seek(target: SeekTarget): Promise<number> {
+    await this.#ready("seek");
+    const log = this.#log;
+    if ("since" in target) return log.firstSince(target.since) - 1;
+    const matcher = new TopicMatcher(target.topics);
+    let position = log.newest; // what comes meanwhile is after it
+    let left = target.last;
+    await this.#turns.run((most) => {
+      if (this.#isClosed) throw closed("seek");
+      const { steps } = matcher;
+      let looked = 0;
+      const spent = (): number => looked + matcher.steps - steps;
+      // The oldest may be another one than in the turn before
+      while (left > 0 && position >= log.oldest && spent() < most) {
+        looked++;
+        if (matcher.matches(log.at(position--).topics)) left--;
       }
-    }
-    return Promise.resolve(newest);
+      return { spent: spent(), done: left === 0 || position < log.oldest };
+    });
+    return Math.max(position, log.oldest - 1);
+  }
+
+  /** The newest removed position; see {@linkcode ReplayStore.removed}. */
+  async removed(topics: readonly string[]): Promise<number> {
+    await this.#ready("read");
+    return this.#log.removed.newest(topics);
   }
 
   /** Forgets everything and ends every tail. */
   close(): Promise<void> {
-    this.#closed = true;
+    this.#isClosed = true;
     this.#tails.clear();
-    this.#byOwnId.clear();
-    this.#removedOf.clear();
-    while (this.#log.shift() !== undefined);
+    this.#log.clear();
     return Promise.resolve();
   }
 
-  /** Removes what the limits no longer allow. */
-  #retain(now: number): void {
+  /** Stores one event, unless it is there or its ID is taken. */
+  #take(event: NewEvent, time: number, stored: StoredEvent[]): AppendResult {
     const log = this.#log;
-    while (
-      log.length > 0 &&
-      (log.length > this.#maxEvents || this.#bytes > this.#maxBytes || now - log.at(0).time > this.#maxAge)
-    ) {
-      const event = log.shift()!;
-      this.#bytes -= bytesOf(event);
-      if (this.#byOwnId.get(event.id) === event.position) this.#byOwnId.delete(event.id);
-      for (const topic of event.topics) this.#removedOf.set(topic, event.position);
-      if (this.#removedOf.size > REMOVED_TOPICS) {
-        this.#removedOf.clear();
-        this.#removedBefore = event.position;
+    const position = log.newest + 1;
+    const { id = this.idAt(position) } = event;
+    if (event.id !== undefined) {
+      if (RESERVED_ID.test(id)) return taken(`IDs of this form are the store's: got "${id}"`);
+      const first = log.ownIds.get(id, event.topics);
+      if (first !== undefined && log.isRetained(first, time)) {
+        return isSame(first, event) ? { id } : taken(`another event of the same topics has this ID: got "${id}"`);
       }
+      if (first !== undefined) log.ownIds.delete(first);
     }
+    const one: StoredEvent = { ...event, position, id, time };
+    if (event.id !== undefined) log.ownIds.add(one);
+    log.push(one);
+    stored.push(one);
+    return { id };
+  }
+
+  /** Resolves when everything is removed that the limits no longer allow. */
+  async #ready(call: string): Promise<void> {
+    if (!this.#isClosed && this.#log.isOver(Date.now())) await this.#removeOver();
+    if (this.#isClosed) throw closed(call);
+  }
+
+  /** Never rejects. */
+  #removeOver(): Promise<void> {
+    return this.#removing ??= this.#turns.run((most) => {
+      const now = Date.now();
+      const spent = this.#log.removeOver(now, most);
+      return { spent, done: !this.#log.isOver(now) };
+    }).finally(() => this.#removing = undefined);
   }
 }
 
-function bytesOf({ id, data, event = "", comment = "", topics }: StoredEvent): number {
-  let units = id.length + data.length + event.length + comment.length;
-  for (const topic of topics) units += topic.length;
-  return EVENT_BYTES + 2 * units;
+/** Whether two events of the same topics and ID are the same. */
+function isSame(a: NewEvent, b: NewEvent): boolean {
+  return a.data === b.data && a.event === b.event && a.comment === b.comment && a.retry === b.retry;
+}
+
+function taken(why: string): AppendResult {
+  return { error: new SseError("id-taken", `Cannot publish as ${why}`) };
 }
 
 function closed(call: string): SseError {

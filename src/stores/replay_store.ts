@@ -29,9 +29,9 @@ export interface StoredEvent extends NewEvent {
 
 /** What became of one event of an `append`. */
 export type AppendResult =
-  /** The store has it, or had it already under the same own ID. */
+  /** The store has it, or had the same event already under the same own ID. */
   | { readonly id: string; readonly error?: undefined }
-  /** The store refused this event, and it alone. */
+  /** The store refused this event, and it alone: with code `id-taken` if its own ID is not free. */
   | { readonly id?: undefined; readonly error: Error };
 
 /** Options for {@linkcode ReplayStore.read}. */
@@ -97,8 +97,13 @@ export interface Tail {
  *
  * - **Order.** Each event gets a position, a safe integer >= 1, larger than all
  *   before. Reading and every tail show the same events in that order.
- * - **Once.** Of two events with the same own ID the second is not stored while
- *   the first is retained, and resolves to the same ID.
+ * - **Once.** An own ID belongs to the set of topics that it was published to.
+ *   While an event is retained, another with its ID and exactly its topics (in
+ *   any order) is not stored: the same event again (`event`, `data`, `comment`
+ *   and `retry`) resolves to the same ID, any other is refused with the code
+ *   `id-taken`. The same ID with other topics is another event. An ID that the
+ *   store could have made, or of the form `~[a-z]{8}\.[0-9A-Za-z_,-]+`, is
+ *   refused with `id-taken`.
  * - **Retention** removes the oldest first, and remembers for `removed` what it
  *   removed: a gap is never hidden.
  * - **Failure.** A rejected call has changed nothing, unless it is an `SseError`
@@ -112,7 +117,7 @@ export interface Tail {
  *
  * const store: ReplayStore = new MemoryReplayStore();
  * const [result] = await store.append([{ topics: ["pets/dogs"], data: "woof" }]);
- * assertEquals(await store.locate(result!.id!), 1);
+ * assertEquals(await store.locate(result!.id!, ["pets/dogs"]), 1);
  * const { events } = await store.read(0, { topics: ["pets/**"], limit: 10 });
  * assertEquals(events.map((event) => event.data), ["woof"]);
  * await store.close();
@@ -141,17 +146,25 @@ export interface ReplayStore {
    */
   idAt(position: number): string;
   /**
-   * The position that an ID stands for, the store's own or a publisher's.
+   * The position that an ID stands for, the store's own or a publisher's. A
+   * publisher's may stand for several events: it is that of the earliest that
+   * the topics reach, among the 64 earliest retained ones with this ID. So
+   * whoever resumes by an ID that was used for several may get events again,
+   * never fewer.
    *
-   * @returns `undefined` if it stands for none here: never given out, forgotten by a restart, or removed with its event.
+   * @param topics The topics and patterns of whoever has the ID; the store's own IDs do not ask for them.
+   * @returns `undefined` if it stands for none here: never given out, not for these topics, forgotten by a restart, or
+   * removed with its event.
    */
-  locate(id: string): Promise<number | undefined>;
+  locate(id: string, topics: readonly string[]): Promise<number | undefined>;
   /** The position to begin after. */
   seek(target: SeekTarget): Promise<number>;
   /**
    * The newest position that retention has removed among those that the topics
-   * reach; 0 if none. A store that does not know by topic answers with the
-   * newest removed of all: too late is allowed, too early is not.
+   * reach; 0 if none. Too late is allowed, too early is not. A store that knows
+   * by topic is exact for topics and for patterns whose only wildcard is a last
+   * `**`, and may be too late for others; one that does not answers with the
+   * newest removed of all.
    */
   removed(topics: readonly string[]): Promise<number>;
   /**

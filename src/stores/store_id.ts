@@ -1,5 +1,8 @@
-/** The form of the IDs that stores of ours make: no publisher may give one. */
+/** The form of the IDs that our stores make: the log's random part and a position. */
 export const STORE_ID: RegExp = /^~([a-z]{8})\.(0|[1-9][0-9]{0,15})$/;
+
+/** What no publisher may give as an ID: the form above, and what logs of several partitions will need. */
+export const RESERVED_ID: RegExp = /^~[a-z]{8}\.[0-9A-Za-z_,-]+$/;
 
 const EPOCH_LETTERS = 8;
 

@@ -54,7 +54,7 @@ describe("Broker.publish()", () => {
       if (i % 7 === 0) await turns(1);
     }
     assertEquals((await take(subscriber, 50)).map(({ data }) => data), numbers(50));
-    const positions = await Promise.all((await Promise.all(calls)).map((id) => memory.locate(id)));
+    const positions = await Promise.all((await Promise.all(calls)).map((id) => memory.locate(id, [])));
     assertEquals(positions, Array.from({ length: 50 }, (_, i) => i + 1));
   });
 

@@ -13,7 +13,7 @@ describe("Broker: a store that fails", () => {
       calls++ % 2 === 0 ? Promise.reject(new Error("away")) : call();
     const store = wrapStore(memory, {
       read: (after, options) => flaky(() => memory.read(after, options)),
-      locate: (id) => flaky(() => memory.locate(id)),
+      locate: (id, topics) => flaky(() => memory.locate(id, topics)),
     });
     const errors: unknown[] = [];
     await using broker = new Broker({ store, windowBytes: 0, onError: (error) => errors.push(error) });

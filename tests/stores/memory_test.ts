@@ -40,7 +40,7 @@ describe("MemoryReplayStore", () => {
     const store = new MemoryReplayStore({ retention: "none" });
     const [result] = await store.append([{ topics: ["a"], data: "1" }]);
     assertEquals(await dataOf(store), []);
-    assertEquals(await store.locate(result!.id!), 1);
+    assertEquals(await store.locate(result!.id!, ["a"]), 1);
     assertEquals(await store.removed(["a"]), 1);
     assertEquals(await store.removed(["b"]), 0);
   });

@@ -86,7 +86,7 @@ export function engineStoreSuite(
       const [result] = await b.append([{ topics: ["x"], data: "b", id: "own" }]);
       assertEquals((await allOf(a)).map(({ data }) => data), ["a"]);
       assertEquals((await allOf(b)).map(({ data }) => data), ["b"]);
-      assertEquals([await a.locate("own"), await a.locate(b.idAt((await allOf(b))[0]!.position))], [
+      assertEquals([await a.locate("own", ["x"]), await a.locate(b.idAt((await allOf(b))[0]!.position), ["x"])], [
         undefined,
         undefined,
       ]);
@@ -128,7 +128,7 @@ export function engineStoreSuite(
       assertEquals((await allOf(aged)).map(({ data }) => data), ["new"]);
       const { events, removed } = await aged.read(0, { limit: 9 });
       assertEquals([removed, await aged.removed(["a"])], [events[0]!.position - 1, events[0]!.position - 1]);
-      assertEquals(await aged.locate(id), undefined);
+      assertEquals(await aged.locate(id, ["a"]), undefined);
       assertEquals((await aged.append([{ topics: ["a"], data: "again", id: "own" }]))[0]!.id, "own");
       assertEquals((await allOf(aged)).map(({ data }) => data), ["new", "again"]);
     });

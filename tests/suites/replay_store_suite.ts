@@ -1,4 +1,4 @@
-import { assert, assertEquals, assertGreater, assertNotEquals } from "@std/assert";
+import { assert, assertEquals, assertGreater, assertLessOrEqual } from "@std/assert";
 import { describe, it } from "node:test";
 import type { NewEvent, ReplayStore, StoredEvent, TailHandlers } from "../../mod.ts";
 
@@ -6,6 +6,19 @@ import type { NewEvent, ReplayStore, StoredEvent, TailHandlers } from "../../mod
 export interface StoreLimits {
   readonly maxEvents?: number;
 }
+
+/** What a store may leave out for now; each case that needs it is then skipped, with this reason. */
+export interface StoreAbilities {
+  /** Own IDs belong to a set of topics. */
+  readonly ownIdsByTopics?: false;
+  /** It knows of each topic what retention has removed. */
+  readonly removedByTopic?: false;
+}
+
+const reasons: Readonly<Record<keyof StoreAbilities, string>> = {
+  ownIdsByTopics: "own IDs by set of topics come to this engine with the work on stores",
+  removedByTopic: "this engine answers with the newest removed of all topics, as the contract allows",
+};
 
 const event = (topic: string, data: string, more: Partial<NewEvent> = {}): NewEvent => ({
   topics: [topic],
@@ -35,9 +48,19 @@ function collector(): TailHandlers & { readonly events: StoredEvent[]; until(cou
 }
 
 /** What every replay store promises: `ReplayStore`'s documentation, line by line. */
-export function replayStoreSuite(name: string, open: (limits: StoreLimits) => Promise<ReplayStore>): void {
-  const test = (says: string, limits: StoreLimits, run: (store: ReplayStore) => Promise<void>): void => {
-    it(says, { timeout: 60_000 }, async () => {
+export function replayStoreSuite(
+  name: string,
+  open: (limits: StoreLimits) => Promise<ReplayStore>,
+  abilities: StoreAbilities = {},
+): void {
+  const test = (
+    says: string,
+    limits: StoreLimits,
+    run: (store: ReplayStore) => Promise<void>,
+    needs?: keyof StoreAbilities,
+  ): void => {
+    const skip = needs !== undefined && abilities[needs] === false ? reasons[needs] : false;
+    it(says, { timeout: 60_000, skip }, async () => {
       const store = await open(limits);
       try {
         await run(store);
@@ -137,11 +160,11 @@ export function replayStoreSuite(name: string, open: (limits: StoreLimits) => Pr
 
     test("an ID can be made and located for every position, an empty log included", {}, async (store) => {
       const start = (await store.tail(collector())).position;
-      assertEquals(await store.locate(store.idAt(start)), start);
+      assertEquals(await store.locate(store.idAt(start), ["a"]), start);
       const [{ id }] = await store.append([event("a", "1"), event("a", "2")]) as [{ id: string }];
       const [first] = (await store.read(0, { limit: 1 })).events;
-      assertEquals(await store.locate(id), first!.position);
-      assertEquals(await store.locate(store.idAt(first!.position)), first!.position);
+      assertEquals(await store.locate(id, ["a"]), first!.position);
+      assertEquals(await store.locate(store.idAt(first!.position), ["a"]), first!.position);
       assert(new TextEncoder().encode(store.idAt(Number.MAX_SAFE_INTEGER)).length <= 256);
     });
 
@@ -157,12 +180,14 @@ export function replayStoreSuite(name: string, open: (limits: StoreLimits) => Pr
           "1",
           "",
           store.idAt(1) + "0",
+          store.idAt(1) + "_1,a-Z",
+          "~abcdefgh.0",
           "~",
           "\u0000",
           "é".repeat(99),
         ]
       ) {
-        assertEquals(await store.locate(id), undefined, id);
+        assertEquals(await store.locate(id, ["a"]), undefined, id);
       }
       await other.close();
     });
@@ -170,21 +195,97 @@ export function replayStoreSuite(name: string, open: (limits: StoreLimits) => Pr
     test("an own ID is kept once while it is retained", {}, async (store) => {
       const seen = collector();
       await store.tail(seen);
-      const results = await store.append([event("a", "1", { id: "x" }), event("a", "2", { id: "x" }), event("a", "3")]);
+      const both = { topics: ["a", "b"], data: "1", event: "t", comment: "c", retry: 7, id: "x" };
+      const results = await store.append([both, { ...both, topics: ["b", "a"] }, event("a", "2")]);
       assertEquals([results[0]!.id, results[1]!.id], ["x", "x"]);
-      assertEquals((await store.append([event("b", "4", { id: "x" })]))[0]!.id, "x");
-      await store.append([event("a", "5")]);
+      assertEquals((await store.append([{ ...both }]))[0]!.id, "x");
+      await store.append([event("a", "3")]);
       await seen.until(3);
-      assertEquals(seen.events.map(({ data }) => data), ["1", "3", "5"]);
-      assertEquals(await store.locate("x"), seen.events[0]!.position);
+      assertEquals(seen.events.map(({ data }) => data), ["1", "2", "3"]);
+      assertEquals(await store.locate("x", ["a"]), seen.events[0]!.position);
+      assertEquals(await store.locate("x", ["**"]), seen.events[0]!.position);
     });
+
+    test("an own ID of an event with other content is refused, and it alone", {}, async (store) => {
+      const first = { topics: ["a", "b"], data: "1", event: "t", comment: "c", retry: 7, id: "x" };
+      const others = [{ data: "2" }, { event: "u" }, { comment: undefined }, { retry: 8 }, {
+        topics: ["b", "a"],
+        data: "",
+      }];
+      const results = await store.append([
+        first,
+        ...others.map((other) => ({ ...first, ...other })),
+        event("a", "last"),
+      ]);
+      assertEquals(
+        results.slice(1, -1).map(({ error }) => (error as { code?: string }).code),
+        others.map(() => "id-taken"),
+      );
+      assertEquals((await store.append([{ ...first, data: "2" }]))[0]!.id, undefined);
+      assertEquals((await store.read(0, { limit: 10 })).events.map(({ data }) => data), ["1", "last"]);
+    }, "ownIdsByTopics");
+
+    test(
+      "an own ID with other topics is another event, and stands for the earliest that is reached",
+      {},
+      async (store) => {
+        const sets = [["a/x"], ["a/x", "b"], ["b"], ["a/y", "b"], ["$s"]];
+        const results = await store.append(sets.map((topics, i) => ({ topics, data: String(i), id: "x" })));
+        assertEquals(results, sets.map(() => ({ id: "x" })));
+        const { events } = await store.read(0, { limit: 10 });
+        assertEquals(
+          events.map(({ topics, data, id }) => [topics, data, id]),
+          sets.map((set, i) => [set, String(i), "x"]),
+        );
+        const found: ReadonlyArray<readonly [topics: string[], index: number]> = [
+          [["a/x"], 0],
+          [["b"], 1],
+          [["a/y"], 3],
+          [["$s"], 4],
+          [["a/*"], 0],
+          [["*"], 1],
+          [["**"], 0],
+          [["none", "$s", "a/y"], 3],
+        ];
+        for (const [topics, index] of found) {
+          assertEquals(await store.locate("x", topics), events[index]!.position, topics.join());
+        }
+        assertEquals([await store.locate("x", ["a"]), await store.locate("x", [])], [undefined, undefined]);
+        assertEquals(await store.append([{ topics: ["b"], data: "2", id: "x" }]), [{ id: "x" }]);
+        assertEquals((await store.read(0, { limit: 10 })).events.length, sets.length);
+      },
+      "ownIdsByTopics",
+    );
+
+    test("an own ID is looked for among 64 events that have it", {}, async (store) => {
+      await store.append(Array.from({ length: 70 }, (_, i) => event(`t/${i}`, String(i), { id: "x" })));
+      const { events } = await store.read(0, { limit: 100 });
+      assertEquals(events.length, 70);
+      assertEquals(await store.locate("x", ["t/63", "t/64"]), events[63]!.position);
+      assertEquals(await store.locate("x", ["t/64"]), undefined);
+    }, "ownIdsByTopics");
+
+    test("an own ID is free again for a set of topics with its event's removal", { maxEvents: 3 }, async (store) => {
+      await store.append([event("a", "1", { id: "x" }), event("b", "2", { id: "x" })]);
+      for (const data of ["3", "4"]) await store.append([event("c", data)]);
+      assertEquals(await store.locate("x", ["a"]), undefined);
+      const { events: [second] } = await store.read(0, { topics: ["b"], limit: 1 });
+      assertEquals(await store.locate("x", ["a", "b"]), second!.position);
+      assertEquals(await store.append([event("a", "5", { id: "x" })]), [{ id: "x" }]);
+      const { events } = await store.read(0, { topics: ["a"], limit: 9 });
+      assertEquals(events.map(({ data }) => data), ["5"]);
+      assertEquals(await store.locate("x", ["a", "b"]), events[0]!.position); // the other went with it
+    }, "ownIdsByTopics");
 
     test("an own ID of the store's form is refused, and it alone", {}, async (store) => {
       const { position } = await store.tail(collector());
-      const results = await store.append([event("a", "1", { id: store.idAt(position) }), event("a", "2")]);
-      assertEquals((results[0]!.error as { code?: string }).code, "id-taken");
-      assertNotEquals(results[1]!.id, undefined);
-      assertEquals((await store.read(0, { limit: 10 })).events.map(({ data }) => data), ["2"]);
+      const refused = [store.idAt(position), "~abcdefgh.0", "~abcdefgh.12345678901234567", "~abcdefgh.1_2,aZ-9"];
+      const allowed = ["~abcdefgh.", "~abcdefg.0", "~ABCDEFGH.0", "~abcdefgh.1.2", "x~abcdefgh.0", "~abcdefgh.0 "];
+      const results = await store.append([...refused, ...allowed].map((id) => event("a", id, { id })));
+      const codes = results.slice(0, refused.length).map(({ error }) => (error as { code?: string }).code);
+      assertEquals(codes, refused.map(() => "id-taken"));
+      assertEquals(results.slice(refused.length).map(({ id }) => id), allowed);
+      assertEquals((await store.read(0, { limit: 10 })).events.map(({ data }) => data), allowed);
     });
 
     test("seeking finds the last events of topics, and a time", {}, async (store) => {
@@ -207,11 +308,41 @@ export function replayStoreSuite(name: string, open: (limits: StoreLimits) => Pr
       assertEquals(await store.removed(["busy"]), removed);
       assert(await store.removed(["quiet"]) >= quiet); // later is allowed, earlier is not
       assert(await store.removed(["busy/**", "never"]) >= removed);
-      assertEquals(await store.locate("own"), undefined);
+      assertEquals(await store.locate("own", ["gone"]), undefined);
       const again = await store.append([event("gone", "g2", { id: "own" })]);
       assertEquals(again[0]!.id, "own");
       assertEquals((await store.read(removed, { topics: ["gone"], limit: 9 })).events.map(({ data }) => data), ["g2"]);
     });
+
+    test("what is removed of other topics is told to nobody", { maxEvents: 2 }, async (store) => {
+      const last = ["a", "a/b", "a/b/c", "ab/c", "d/e/f", "$s/t", "d/e"];
+      const seen = collector();
+      await store.tail(seen);
+      await store.append(last.map((topic) => event(topic, topic)));
+      await store.append([event("z", "stays"), event("z", "stays")]);
+      await seen.until(last.length);
+      const at = (topic: string): number => seen.events[last.indexOf(topic)]!.position;
+      const expected: ReadonlyArray<readonly [topics: string[], removed: number]> = [
+        ...last.map((topic): [string[], number] => [[topic], at(topic)]),
+        [["z"], 0],
+        [["b", "a/c", "$s"], 0],
+        [["a/**"], at("a/b/c")],
+        [["a/b/**"], at("a/b/c")],
+        [["a/b/c/**"], at("a/b/c")],
+        [["a/b/c/d/**"], 0],
+        [["d/e/f/**"], at("d/e/f")],
+        [["d/**"], at("d/e")],
+        [["z/**", "$t/**"], 0],
+        [["$s/**"], at("$s/t")],
+        [["**"], at("d/e")],
+        [["a", "ab/**"], at("ab/c")],
+      ];
+      for (const [topics, removed] of expected) assertEquals(await store.removed(topics), removed, topics.join());
+      // Other patterns: not too early
+      for (const [pattern, topic] of [["*", "a"], ["*/b", "a/b"], ["*/*/c", "a/b/c"], ["*/e/**", "d/e"]] as const) {
+        assertLessOrEqual(at(topic), await store.removed([pattern]), pattern);
+      }
+    }, "removedByTopic");
 
     test("closing twice is closing, and then every call is rejected", {}, async (store) => {
       await store.close();
@@ -220,7 +351,9 @@ export function replayStoreSuite(name: string, open: (limits: StoreLimits) => Pr
         const call of [
           () => store.append([event("a", "1")]),
           () => store.read(0, { limit: 1 }),
-          () => store.locate("x"),
+          () => store.locate("x", ["a"]),
+          () => store.seek({ last: 1, topics: ["a"] }),
+          () => store.removed(["a"]),
         ]
       ) {
         assertEquals(await call().then(() => "resolved", (error) => error.code), "backend-failed");

@@ -7,7 +7,7 @@ export function wrapStore(store: ReplayStore, own: Partial<ReplayStore>): Replay
     read: (after, options) => store.read(after, options),
     tail: (handlers) => store.tail(handlers),
     idAt: (position) => store.idAt(position),
-    locate: (id) => store.locate(id),
+    locate: (id, topics) => store.locate(id, topics),
     seek: (target) => store.seek(target),
     removed: (topics) => store.removed(topics),
     close: () => store.close(),

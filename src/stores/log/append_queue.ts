@@ -1,6 +1,6 @@
 import { after } from "../../time/timer.ts";
 import type { AppendResult, NewEvent } from "../replay_store.ts";
-import { STORE_ID } from "../store_id.ts";
+import { RESERVED_ID } from "../store_id.ts";
 import { SseError } from "../../errors.ts";
 
 /** UTF-16 code units of data that go to the engine in one call, unless one event alone has more. */
@@ -69,7 +69,7 @@ export class AppendQueue {
     const deadline = performance.now() + this.#timeout;
     const results = events.map((event) =>
       new Promise<AppendResult>((settle) => {
-        if (event.id !== undefined && STORE_ID.test(event.id)) {
+        if (event.id !== undefined && RESERVED_ID.test(event.id)) {
           const message = `Cannot publish as IDs of this form are the store's: got "${event.id}"`;
           return settle({ error: new SseError("id-taken", message) });
         }

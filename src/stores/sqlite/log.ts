@@ -3,7 +3,7 @@ import { SseError } from "../../errors.ts";
 import { matchesAny } from "../../topic.ts";
 import { bodyOf, eventOf, type Stored } from "../log/event_body.ts";
 import type { AppendResult, NewEvent, ReadOptions, ReadResult, SeekTarget, StoredEvent } from "../replay_store.ts";
-import { STORE_ID, storeId } from "../store_id.ts";
+import { RESERVED_ID, STORE_ID, storeId } from "../store_id.ts";
 import type { CheckedOptions } from "./options.ts";
 import { type LogExtent, Retention } from "./retention.ts";
 import { openSchema, sizeOf } from "./schema.ts";
@@ -168,7 +168,7 @@ export class SqliteLog {
       events.map((event): AppendResult => {
         const own = event.id;
         if (own !== undefined) {
-          if (STORE_ID.test(own)) {
+          if (RESERVED_ID.test(own)) {
             const message = `Cannot publish as IDs of this form are the store's: got "${own}"`;
             return { error: new SseError("id-taken", message) };
           }

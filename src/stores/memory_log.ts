@@ -1,0 +1,101 @@
+import { Deque } from "./deque.ts";
+import { OwnIds } from "./own_ids.ts";
+import { RemovedTopics } from "./removed_topics.ts";
+import type { StoredEvent } from "./replay_store.ts";
+
+/** How much a log keeps; what is reached first removes. */
+export interface MemoryLimits {
+  readonly maxEvents: number;
+  /** In milliseconds. */
+  readonly maxAge: number;
+  readonly maxBytes: number;
+}
+
+/** What an event takes beside its strings, in bytes. */
+const EVENT_BYTES = 200;
+
+/** The events of one log in memory, their own IDs, and what is known of those that are gone. */
+export class MemoryLog {
+  readonly ownIds: OwnIds<StoredEvent> = new OwnIds<StoredEvent>();
+  readonly removed: RemovedTopics = new RemovedTopics();
+  readonly #limits: MemoryLimits;
+  readonly #events = new Deque<StoredEvent>();
+  /** For each of them, how many bytes all before it took. */
+  readonly #before = new Deque<number>();
+  #bytes = 0;
+  #newest = 0;
+
+  constructor(limits: MemoryLimits) {
+    this.#limits = limits;
+  }
+
+  /** The newest position given out. */
+  get newest(): number {
+    return this.#newest;
+  }
+
+  /** The position of the first event that is there, of the next one if there is none. */
+  get oldest(): number {
+    return this.#newest + 1 - this.#events.length;
+  }
+
+  /** The event of a position that is there. */
+  at(position: number): StoredEvent {
+    return this.#events.at(position - this.oldest);
+  }
+
+  /** The position of the first event of this time or later, of the next one if there is none. */
+  firstSince(time: number): number {
+    return this.oldest + this.#events.search((event) => event.time < time);
+  }
+
+  /** Adds an event at the position after the newest. */
+  push(event: StoredEvent): void {
+    this.#newest = event.position;
+    this.#events.push(event);
+    this.#before.push(this.#bytes);
+    this.#bytes += bytesOf(event);
+  }
+
+  /** Whether the limits allow an event that is there to stay. */
+  isRetained({ position, time }: StoredEvent, now: number): boolean {
+    const { maxEvents, maxAge, maxBytes } = this.#limits;
+    const before = this.#before.at(position - this.oldest);
+    return this.#newest - position < maxEvents && now - time <= maxAge && this.#bytes - before <= maxBytes;
+  }
+
+  /** Whether there are events that the limits no longer allow. */
+  isOver(now: number): boolean {
+    return this.#events.length > 0 && !this.isRetained(this.#events.at(0), now);
+  }
+
+  /**
+   * Removes what the limits no longer allow, until about so much is done: an
+   * event and each of its topics count one.
+   *
+   * @returns How much was done.
+   */
+  removeOver(now: number, most: number): number {
+    let spent = 0;
+    while (spent < most && this.isOver(now)) {
+      const event = this.#events.shift()!;
+      this.#before.shift();
+      this.ownIds.delete(event);
+      for (const topic of event.topics) this.removed.add(topic, event.position);
+      spent += 1 + event.topics.length;
+    }
+    return spent;
+  }
+
+  clear(): void {
+    this.#events.clear();
+    this.#before.clear();
+    this.ownIds.clear();
+  }
+}
+
+function bytesOf({ id, data, event = "", comment = "", topics }: StoredEvent): number {
+  let units = id.length + data.length + event.length + comment.length;
+  for (const topic of topics) units += topic.length;
+  return EVENT_BYTES + 2 * units;
+}
