@@ -39,7 +39,8 @@ export type {
   Publication,
   TopicStats,
 } from "./src/broker/broker_options.ts";
-export type { Chunk, Delivery, Entry } from "./src/broker/entry.ts";
+export type { Chunk } from "./src/broker/chunk.ts";
+export type { Delivery, Entry } from "./src/broker/entry.ts";
 export { MemoryReplayStore, type MemoryReplayStoreOptions } from "./src/stores/memory.ts";
 export type {
   AppendResult,

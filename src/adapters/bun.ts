@@ -14,7 +14,7 @@
  *
  * @module
  */
-import type { Chunk } from "../broker/entry.ts";
+import type { Chunk } from "../broker/chunk.ts";
 import type { LeaveHandler, Sink } from "../broker/sink.ts";
 import type { Subscriber } from "../broker/subscriber.ts";
 import { subscriberOf } from "../server/carried.ts";

@@ -1,7 +1,7 @@
 import { type IncomingMessage, ServerResponse } from "node:http";
 import type { Http2ServerRequest, Http2ServerResponse } from "node:http2";
 import type { Socket } from "node:net";
-import type { Chunk } from "../broker/entry.ts";
+import type { Chunk } from "../broker/chunk.ts";
 import type { Sink } from "../broker/sink.ts";
 import type { Subscriber } from "../broker/subscriber.ts";
 import { subscriberOf } from "../server/carried.ts";

@@ -1,31 +1,33 @@
 import { SseError } from "../errors.ts";
+import { MemoryReplayStore } from "../stores/memory.ts";
+import type { ReplayStore } from "../stores/replay_store.ts";
+import { Heartbeat } from "../time/heartbeat.ts";
+import { settlesWithin } from "../time/settles_within.ts";
+import { checkPattern } from "../topic.ts";
 import { encodeCheckpoint } from "../wire/idle.ts";
 import type { BrokerOptions, BrokerStats, CloseOptions, Publication, TopicStats } from "./broker_options.ts";
-import { CatchUp, type CatchUpHost } from "./catch_up.ts";
+import { CatchUp } from "./catch_up.ts";
+import { type Chunk, textChunk } from "./chunk.ts";
 import { Cursor } from "./cursor.ts";
 import type { CursorHost } from "./cursor_host.ts";
-import { type Chunk, entryOf, textChunk } from "./entry.ts";
 import { FanOut } from "./fan_out.ts";
 import type { Group } from "./group.ts";
-import { Heartbeat } from "../time/heartbeat.ts";
-import { MemoryReplayStore } from "../stores/memory.ts";
-import { Pauses } from "../time/pauses.ts";
-import { checkPublication } from "./publication.ts";
+import { LogFollower } from "./log_follower.ts";
+import { Places } from "./places.ts";
 import { Presence } from "./presence.ts";
+import { checkPublication } from "./publication.ts";
 import { Publisher } from "./publisher.ts";
-import type { ReplayStore, SeekTarget, StoredEvent, Tail } from "../stores/replay_store.ts";
+import { Stint } from "./stint.ts";
 import { checkSubscribeOptions } from "./subscribe_options.ts";
 import type { CloseReason, SubscribeOptions, Subscriber } from "./subscriber.ts";
-import { checkPattern } from "../topic.ts";
-import { Window } from "./window.ts";
 
 /** Publishes a message to the other nodes, and this one: to a topic that begins with `$`, which `publish` refuses. */
 export let tellNodes: (broker: Broker, topic: `$${string}`, data: string) => Promise<string>;
 /** Whether a broker's store is shared with other nodes. */
 export let isShared: (broker: Broker) => boolean;
 
-/** How long to wait before asking a store again that would not begin: doubled each time, up to the last. */
-const RETRY_MS = { first: 100, last: 5_000 };
+/** How long `close` waits for a store by default, in milliseconds. */
+const CLOSE_MS = 10_000;
 
 /**
  * Topics, their subscribers, and the log between them. Publishing appends to
@@ -60,28 +62,23 @@ export class Broker implements AsyncDisposable {
   readonly #options: BrokerOptions;
   readonly #store: ReplayStore;
   readonly #ownsStore: boolean;
+  readonly #maxTopics: number;
+  readonly #maxSegments: number;
+  readonly #writeTimeout: number;
   readonly #fanOut = new FanOut();
+  readonly #follower: LogFollower;
   readonly #publisher: Publisher;
+  readonly #places: Places;
   readonly #catchUp: CatchUp;
   readonly #heartbeat: Heartbeat<Cursor>;
+  readonly #presence: Presence;
   readonly #cursors = new Set<Cursor>();
   readonly #counters = { published: 0, delivered: 0, dropped: 0, bytes: 0, gaps: 0, errors: 0 };
-  readonly #writeTimeout: number;
-  readonly #windowBytes: number;
-
-  readonly #begun = Promise.withResolvers<void>();
-  readonly #pauses = new Pauses();
-  readonly #cursorHost: CursorHost;
-  readonly #presence: Presence;
+  readonly #cursorHost: CursorHost<Cursor>;
   /** How many subscribers are not the application's, but the nodes' among themselves. */
   #between = 0;
-
-  /** Known once the tail runs. */
-  #window: Window | undefined;
-  #tail: Tail | undefined;
-  /** The newest attempt to follow the tail: publishing waits for it and shares its failure. */
-  #attempt: Promise<void> = Promise.resolve();
   #checkpoint: { readonly head: number; readonly chunk: Chunk } | undefined;
+  #isBeating = false;
   #closing: Promise<void> | undefined;
 
   /**
@@ -91,39 +88,54 @@ export class Broker implements AsyncDisposable {
    * @throws {RangeError} If a number is out of bounds.
    */
   constructor(options: BrokerOptions = {}) {
-    const { store, windowBytes = 1 << 22, heartbeat = 8_000, writeTimeout = 60_000, maxPendingPublishes = 65_536 } =
-      options;
-    for (const [name, value] of Object.entries({ windowBytes, heartbeat, writeTimeout, maxPendingPublishes })) {
+    const {
+      store,
+      windowBytes = 1 << 22,
+      heartbeat = 8_000,
+      writeTimeout = 60_000,
+      maxPendingPublishes = 65_536,
+      maxTopics = 64,
+      maxSegments = 32,
+    } = options;
+    const numbers = { windowBytes, heartbeat, writeTimeout, maxPendingPublishes, maxTopics, maxSegments };
+    for (const [name, value] of Object.entries(numbers)) {
       if (typeof value !== "number" || !(value >= 0)) {
         throw new RangeError(`Cannot make broker as ${name} must be a number >= 0: got ${value}`);
       }
     }
     this.#options = options;
-    this.#windowBytes = windowBytes;
+    this.#maxTopics = maxTopics;
+    this.#maxSegments = maxSegments;
     this.#writeTimeout = writeTimeout === 0 ? Infinity : writeTimeout;
     this.#ownsStore = store === undefined;
     this.#store = store ?? new MemoryReplayStore();
+    const onError = (error: unknown): void => this.#report(error);
+    this.#follower = new LogFollower(this.#store, windowBytes, {
+      onBegin: ({ head }) => this.#places.placeAtTail(this.#cursors, head),
+      onEntry: (entry) => this.#fanOut.take(entry),
+      onLost: (position) => {
+        for (const cursor of this.#cursors) cursor.lostUntil(position);
+      },
+      onError,
+    });
     this.#publisher = new Publisher({
-      ready: () => this.#attempt,
+      ready: () => this.#follower.attempt,
       append: (events) => this.#store.append(events),
       onPublished: ({ topics }, id) => {
         this.#counters.published++;
         this.#call(() => this.#options.onPublish?.({ id, topics }));
       },
-      onError: (error) => this.#report(error),
+      onError,
     }, maxPendingPublishes);
-    const host = this.#cursorHost = this.#host();
-    this.#catchUp = new CatchUp(host);
+    this.#places = new Places(this.#store, this.#follower, onError);
+    this.#catchUp = this.#makeCatchUp();
+    this.#cursorHost = this.#makeCursorHost();
     // Without heartbeats the write timeout is still looked at
     const beats = heartbeat > 0 && heartbeat < Infinity;
     this.#heartbeat = new Heartbeat(beats ? heartbeat : this.#writeTimeout, (cursors) => {
-      this.#fanOut.flushAll(); // a checkpoint stands for everything before it
-      const now = Date.now();
-      for (const cursor of cursors) cursor.beat(now, this.#writeTimeout, beats);
+      if (!this.#isBeating) void this.#beat(cursors, beats);
     });
-    const { groups } = this.#fanOut;
-    this.#presence = new Presence(this.#store, { groups, onError: (error) => this.#report(error) });
-    void this.#follow();
+    this.#presence = new Presence(this.#store, { groups: this.#fanOut.groups, onError });
   }
 
   /**
@@ -154,7 +166,8 @@ export class Broker implements AsyncDisposable {
    * @param topics What to listen to; one at least.
    * @param options Where to begin, and how to treat the subscriber.
    * @returns The subscriber, to be read in one way.
-   * @throws {TypeError | RangeError} If a topic, a pattern or an option is not valid.
+   * @throws {TypeError | RangeError} If a topic, a pattern or an option is not valid, or there are more topics than
+   * `maxTopics` or more segments in a pattern than `maxSegments`.
    * @throws {SseError} `broker-closed`.
    */
   subscribe(topics: string | readonly string[], options: SubscribeOptions = {}): Subscriber {
@@ -165,7 +178,10 @@ export class Broker implements AsyncDisposable {
         `Cannot subscribe as topics must be a string or a list of at least one: got ${typeof topics}`,
       );
     }
-    for (const name of names) checkPattern(name);
+    if (names.length > this.#maxTopics) {
+      throw new RangeError(`Cannot subscribe as topics must be at most ${this.#maxTopics}: got ${names.length}`);
+    }
+    for (const name of names) checkPattern(name, this.#maxSegments);
     checkSubscribeOptions(options);
     const group = this.#fanOut.groups.join(names);
     const cursor = new Cursor(this.#cursorHost, group, options);
@@ -174,7 +190,7 @@ export class Broker implements AsyncDisposable {
     this.#heartbeat.add(cursor);
     this.#call(() => this.#options.onSubscribe?.(cursor));
     if (options.signal?.aborted) void cursor.close("left");
-    else void this.#begin(cursor);
+    else this.#places.find(cursor);
     return cursor;
   }
 
@@ -217,11 +233,16 @@ export class Broker implements AsyncDisposable {
    * Ends everything: publishes under way are finished, every subscriber is
    * told why and ended, the tail stops. May be called again.
    *
-   * @param options What subscribers are told.
-   * @returns When no timer, stream or call is left.
+   * @param options What subscribers are told, and how long the store may take.
+   * @returns When no timer, stream or call is left. A store that has not answered in time is let go of: publishes
+   * under way are then rejected with `publish-uncertain`.
+   * @throws {RangeError} If `timeout` is not a number >= 0.
    */
-  close(options: CloseOptions = {}): Promise<void> {
-    return this.#closing ??= this.#close(options.reason ?? "drain");
+  close({ reason = "drain", timeout = CLOSE_MS }: CloseOptions = {}): Promise<void> {
+    if (typeof timeout !== "number" || !(timeout >= 0)) {
+      throw new RangeError(`Cannot close broker as timeout must be a number >= 0: got ${timeout}`);
+    }
+    return this.#closing ??= this.#close(reason, timeout);
   }
 
   /** The same as `close()`. */
@@ -229,125 +250,76 @@ export class Broker implements AsyncDisposable {
     await this.close();
   }
 
-  async #close(reason: CloseReason): Promise<void> {
+  async #close(reason: CloseReason, timeout: number): Promise<void> {
     await undefined; // `#closing` is set before anything is refused
-    this.#pauses.end();
-    await this.#attempt.catch(() => {}); // reported already; a tail that begins now is closed below
-    await this.#publisher.idle();
-    this.#fanOut.flushAll();
+    const until = performance.now() + timeout;
+    const within = (call: Promise<void>): Promise<boolean> => settlesWithin(until - performance.now(), call);
+    if (!await within(this.#publisher.idle())) this.#publisher.giveUp();
     await Promise.all(Array.from(this.#cursors, (cursor) => cursor.close(reason)));
     this.#catchUp.close();
-    await this.#presence.close();
-    await this.#tail?.close();
+    this.#places.close();
+    await within(this.#presence.close());
+    await within(this.#follower.close());
     if (this.#ownsStore) await this.#store.close();
   }
 
-  /** Follows the store's tail, trying again until it can or the broker closes. Never rejects. */
-  async #follow(): Promise<void> {
-    for (let wait = RETRY_MS.first; this.#closing === undefined; wait = Math.min(wait * 2, RETRY_MS.last)) {
-      this.#attempt = this.#followOnce();
-      try {
-        await this.#attempt;
-        break;
-      } catch (error) {
-        this.#report(error);
-        await this.#pauses.wait(wait);
-      }
+  /** A turn of the heartbeat, for as many subscribers as there are: it gives way. Never rejects. */
+  async #beat(cursors: ReadonlySet<Cursor>, writes: boolean): Promise<void> {
+    this.#isBeating = true;
+    const stint = new Stint();
+    stint.begin();
+    const now = Date.now();
+    for (const cursor of cursors) {
+      cursor.beat(now, this.#writeTimeout, writes);
+      if (!stint.isOver()) continue;
+      await this.#fanOut.turn();
+      stint.begin();
     }
-    this.#begun.resolve();
-  }
-
-  async #followOnce(): Promise<void> {
-    const early: StoredEvent[] = [];
-    const tail = await this.#store.tail({
-      onEvents: (events) => this.#window === undefined ? early.push(...events) : this.#onEvents(this.#window, events),
-      onError: (error) => this.#report(error),
-      onLost: (position) => this.#onLost(position),
-    });
-    this.#tail = tail;
-    this.#window = new Window(this.#windowBytes, tail.position);
-    // Before anything is published: what comes after subscribe() reaches the subscriber
-    for (const cursor of this.#cursors) if (beginsAtTail(cursor)) cursor.begin(tail.position);
-    this.#onEvents(this.#window, early);
-  }
-
-  /** Fixes a new cursor's place: at once where that is known, else when the store has told. Never rejects. */
-  async #begin(cursor: Cursor): Promise<void> {
-    if (beginsAtTail(cursor)) return this.#window === undefined ? undefined : cursor.begin(this.#window.head);
-    const { lastEventId = "" } = cursor.options;
-    await this.#begun.promise;
-    let wait = RETRY_MS.first;
-    while (!cursor.isEnded && this.#window !== undefined) {
-      try {
-        if (lastEventId === "") return cursor.begin(await this.#store.seek(seekTarget(cursor)));
-        const { topics } = cursor.group;
-        const stored = await this.#store.locate(lastEventId, topics);
-        // Of two events with this ID the store may have forgotten the first when the window has not
-        const position = Math.min(stored ?? Infinity, this.#window.locate(lastEventId, topics) ?? Infinity);
-        if (position < Infinity) return cursor.begin(position);
-        cursor.lose("unknown");
-        return cursor.begin(0);
-      } catch (error) {
-        this.#report(error);
-        await this.#pauses.wait(wait);
-        wait = Math.min(wait * 2, RETRY_MS.last);
-      }
-    }
-  }
-
-  /** What the tail hands over: into the window, and to whom it reaches. */
-  #onEvents(window: Window, events: readonly StoredEvent[]): void {
-    for (const event of events) {
-      const entry = entryOf(event);
-      window.push(entry);
-      this.#fanOut.take(entry);
-    }
-  }
-
-  /** The engine lost events: everyone goes on after this position, and is told. */
-  #onLost(position: number): void {
-    this.#fanOut.flushAll();
-    this.#window?.restart(position);
-    for (const cursor of this.#cursors) cursor.lostUntil(position);
+    this.#isBeating = false;
   }
 
   #checkpointChunk(): Chunk {
-    const { head } = this.#window!;
+    const { head } = this.#follower.window!;
     if (this.#checkpoint?.head !== head) {
       this.#checkpoint = { head, chunk: textChunk(encodeCheckpoint(this.#store.idAt(head))) };
     }
     return this.#checkpoint.chunk;
   }
 
-  /** What the cursors and their catch-up see of this broker. */
-  #host(): CursorHost & CatchUpHost {
-    // deno-lint-ignore no-this-alias
-    const broker = this;
-    return {
+  #makeCatchUp(): CatchUp {
+    const follower = this.#follower;
+    return new CatchUp({
       store: this.#store,
-      counters: this.#counters,
       get window() {
-        return broker.#window!;
+        return follower.window!;
       },
+      join: (walker) => (walker as Cursor).goLive(),
+      awaitRoom: (walker) => (walker as Cursor).awaitRoom(),
+      turn: () => this.#fanOut.turn(),
+      onError: (error) => this.#report(error),
+    });
+  }
+
+  #makeCursorHost(): CursorHost<Cursor> {
+    const follower = this.#follower;
+    return {
+      counters: this.#counters,
+      chunks: this.#fanOut.chunks,
       get head() {
-        return broker.#window!.head;
+        return follower.window!.head;
       },
       idAt: (position) => this.#store.idAt(position),
       checkpoint: () => this.#checkpointChunk(),
-      advance: (cursor) => {
-        if (cursor.position >= broker.#window!.head && !cursor.hasGap) this.#fanOut.join(cursor);
-        else this.#catchUp.add(cursor);
-      },
-      join: (cursor) => this.#fanOut.join(cursor),
-      flush: (group) => this.#fanOut.flush(group),
-      turn: () => this.#fanOut.turn(),
+      advance: (cursor) => this.#catchUp.advance(cursor),
+      stay: (cursor) => this.#catchUp.delete(cursor),
+      settle: (cursor) => this.#fanOut.settle(cursor),
+      owes: (cursor) => this.#fanOut.owes(cursor.group),
       adopt: (schedule) => this.#fanOut.adopt(schedule),
       remove: (cursor, reason) => {
         this.#cursors.delete(cursor);
         if (isBetweenNodes(cursor.group)) this.#between--;
-        this.#fanOut.groups.leave(cursor);
+        this.#fanOut.groups.leave(cursor.group);
         this.#heartbeat.delete(cursor);
-        this.#catchUp.delete(cursor);
         this.#call(() => this.#options.onUnsubscribe?.(cursor, reason));
       },
       onGap: (cursor, gap) => this.#call(() => this.#options.onGap?.(cursor, gap)),
@@ -377,16 +349,6 @@ export class Broker implements AsyncDisposable {
 /** Whether only messages between nodes reach it. */
 function isBetweenNodes({ topics }: Group): boolean {
   return topics.every((topic) => topic.startsWith("$"));
-}
-
-/** Whether it begins where the log is when it subscribes. */
-function beginsAtTail({ options: { lastEventId = "", start = "tail" } }: Cursor): boolean {
-  return lastEventId === "" && start === "tail";
-}
-
-function seekTarget({ options: { start }, topics }: Cursor): SeekTarget {
-  if (typeof start !== "object") return { since: 0 };
-  return "last" in start ? { last: start.last, topics } : { since: Number(start.since) };
 }
 
 function closed(call: string): SseError {

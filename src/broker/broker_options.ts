@@ -48,12 +48,27 @@ export interface BrokerOptions {
    */
   readonly heartbeat?: number | undefined;
   /**
-   * How long a subscriber's budget may stay full, in milliseconds, before it is
-   * ended; looked at with the heartbeat. `0` for no limit.
+   * How long a subscriber's connection may take nothing of what waits for it,
+   * in milliseconds, before the subscriber is ended with the reason `"timeout"`
+   * and its connection is closed. It is looked at with the heartbeat, so it may take up
+   * to one heartbeat more. A client that reads steadily, however slowly, is not
+   * cut; nor is a loop in the same process. `0` for no limit.
    *
    * @default {60_000}
    */
   readonly writeTimeout?: number | undefined;
+  /**
+   * How many topics and patterns a subscription may have.
+   *
+   * @default {64}
+   */
+  readonly maxTopics?: number | undefined;
+  /**
+   * How many segments a pattern of a subscription may have.
+   *
+   * @default {32}
+   */
+  readonly maxSegments?: number | undefined;
   /**
    * How many publishes may be under way; one more is rejected with
    * `too-many-pending`.
@@ -115,4 +130,10 @@ export interface CloseOptions {
    * @default {"drain"}
    */
   readonly reason?: CloseReason | undefined;
+  /**
+   * How long the store may take to finish what is under way, in milliseconds.
+   *
+   * @default {10_000}
+   */
+  readonly timeout?: number | undefined;
 }

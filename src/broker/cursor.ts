@@ -1,13 +1,19 @@
 import { checkRetry } from "../wire/event.ts";
 import type { Gap, GapReason } from "../wire/gap.ts";
-import { COMMENT, encodeCheckpoint, encodeRetry } from "../wire/idle.ts";
+import { encodeCheckpoint, encodeRetry } from "../wire/idle.ts";
 import type { CursorHost } from "./cursor_host.ts";
-import { type Chunk, chunkOf, type Delivery, type Entry, entrySizeOf, sizeOf, textChunk } from "./entry.ts";
-import type { Group } from "./group.ts";
-import { OverflowQueue } from "./overflow_queue.ts";
-import { closeChunk, gapChunk } from "./notices.ts";
-import { DeliverySink, type LeaveHandler, readableSink, type Sink } from "./sink.ts";
-import { snapshotEntries } from "./snapshot.ts";
+import { type Chunk, chunkOf, type Chunks, type EntryChunk, sizeOf, textChunk } from "./chunk.ts";
+import { deliveries } from "./delivery_sink.ts";
+import { Ending } from "./ending.ts";
+import type { Delivery, Entry } from "./entry.ts";
+import type { Group, Receiver } from "./group.ts";
+import { closeChunk, COMMENT_CHUNK, gapChunk } from "./notices.ts";
+import { Outlet, type OutletHost } from "./outlet.ts";
+import { fits, howManyFit, overflowPolicy } from "./overflow.ts";
+import { ownPart } from "./own_part.ts";
+import type { LeaveHandler, Sink } from "./sink.ts";
+import { sendSnapshot, snapshotEntries } from "./snapshot.ts";
+import { readableSink } from "./stream_sink.ts";
 import type {
   CloseReason,
   SubscribeOptions,
@@ -15,84 +21,54 @@ import type {
   SubscriberCloseOptions,
   SubscriberStats,
 } from "./subscriber.ts";
-
-/** What a sink may hold of a subscriber whose events can be dropped, and no more than half its budget: what is in it cannot. */
-const UNDROPPABLE_BYTES = 65_536;
-/** How long a stream that we end may take to send what it holds. */
-const CLOSE_MS = 1_000;
-
-const COMMENT_CHUNK = textChunk(COMMENT);
+import { FOLLOWING, type Live, type Missing, type SendingSnapshot, type SubscriberState } from "./subscriber_state.ts";
 
 /**
- * A subscriber is a cursor: a position in the log. Three states carry it from
- * there: it waits (for its sink, its snapshot, or room), it advances (the
- * catch-up serves it), or it is live (its group pushes to it).
+ * A subscriber is a cursor: a position in the log, and what it does there, which is one of the states of
+ * `subscriber_state.ts`.
  */
-export class Cursor implements Subscriber {
+export class Cursor implements Subscriber, Receiver, OutletHost {
   readonly topics: readonly string[];
   readonly group: Group;
   readonly options: SubscribeOptions;
-  /** Everything that it was to get up to here, it has got. */
-  position = -1;
-  /** Whether its group pushes to it. */
-  live = false;
 
-  readonly #host: CursorHost;
+  readonly #host: CursorHost<Cursor>;
   readonly #maxBufferedBytes: number;
-  readonly #queue: OverflowQueue | undefined;
-  /** Made when it is asked for: ten thousand idle subscribers need none. */
-  #closed: PromiseWithResolvers<CloseReason> | undefined;
-  #onceClosed: ((subscriber: Subscriber) => void)[] | undefined;
-  #reason: CloseReason | undefined;
-  #abort: (() => void) | undefined;
-  /** Made when it is asked for, and let go when an adapter brings its own sink. */
-  #readable: ReadableStream<Uint8Array> | undefined;
-  #sink: Sink | undefined;
+  readonly #outlet: Outlet = new Outlet(this);
+  readonly #ending = new Ending();
+  #state: SubscriberState = { is: "waiting", missing: undefined };
+  #position = -1;
   #delivered = 0;
   #bytes = 0;
-  #ended = false;
-  #opened = false;
-  #greeted = false;
-  /** A gap to be told of before the next event. */
-  #gap: { readonly reason: GapReason; readonly requested: string | null } | undefined;
-  /** Since when its budget is full, in milliseconds since 1970; 0 if it is not. */
-  #fullSince = 0;
-  #draining = false;
-  #onEndDrained: (() => void) | undefined;
-  #resumeSnapshot: (() => void) | undefined;
+  #abort: (() => void) | undefined;
+  #attached = false;
+  /** Made when it is asked for, and let go when an adapter brings its own sink. */
+  #readable: ReadableStream<Uint8Array> | undefined;
 
-  constructor(host: CursorHost, group: Group, options: SubscribeOptions) {
+  constructor(host: CursorHost<Cursor>, group: Group, options: SubscribeOptions) {
     this.#host = host;
     this.group = group;
     this.topics = group.topics;
     this.options = options;
     this.#maxBufferedBytes = options.maxBufferedBytes ?? 1_048_576;
-    const { overflow } = options;
-    if (overflow === "drop-oldest") this.#queue = new OverflowQueue();
-    if (overflow === "conflate") {
-      this.#queue = new OverflowQueue(options.key ?? ((delivery) => delivery.topics[0] ?? ""));
-    }
     if (options.signal !== undefined) {
-      this.#abort = () => void this.#end("left");
+      this.#abort = () => this.#end("left");
       options.signal.addEventListener("abort", this.#abort, { once: true });
     }
   }
 
+  // What its reader sees
+
   get attached(): boolean {
-    return this.#sink !== undefined;
+    return this.#attached;
   }
 
   get closed(): Promise<CloseReason> {
-    if (this.#closed === undefined) {
-      this.#closed = Promise.withResolvers();
-      if (this.#reason !== undefined) this.#closed.resolve(this.#reason);
-    }
-    return this.#closed.promise;
+    return this.#ending.reason;
   }
 
   onceClosed(callback: (subscriber: Subscriber) => void): void {
-    if (this.#reason !== undefined) callback(this);
-    else (this.#onceClosed ??= []).push(callback);
+    this.#ending.once(this, callback);
   }
 
   get readable(): ReadableStream<Uint8Array> {
@@ -100,352 +76,351 @@ export class Cursor implements Subscriber {
   }
 
   [Symbol.asyncIterator](): AsyncIterableIterator<Delivery, undefined> {
-    const sink = new DeliverySink();
-    this.attach(() => sink);
-    const iterator: AsyncIterableIterator<Delivery, undefined> = {
-      next: () => sink.next(),
-      return: () => {
-        sink.abort();
-        void this.#end("left", true);
-        return Promise.resolve({ done: true, value: undefined });
-      },
-      [Symbol.asyncIterator]: () => iterator,
-    };
-    return iterator;
+    return deliveries((open) => this.attach(open));
+  }
+
+  attach(open: (leave: LeaveHandler) => Sink): void {
+    if (this.#attached) throw new TypeError("Cannot read subscriber as it is being read already");
+    this.#attached = true;
+    this.#readable = undefined;
+    const outlet = this.#outlet;
+    try {
+      outlet.open(open);
+    } catch (error) {
+      this.#end("left", { isGone: true });
+      throw error;
+    }
+    if (this.#state.is !== "waiting") return;
+    const { schedule } = outlet;
+    if (schedule !== undefined) this.#host.adopt(schedule);
+    const { retry } = this.options;
+    if (retry !== undefined) this.#write(textChunk(encodeRetry(retry)));
+    if (this.#position >= 0) this.#begin();
+    else if (retry === undefined) this.#write(COMMENT_CHUNK); // the first byte leaves at once, wherever the store is
+  }
+
+  async close(reason: CloseReason = "kicked", { retry }: SubscriberCloseOptions = {}): Promise<void> {
+    if (retry !== undefined) checkRetry(retry);
+    this.#end(reason, { retry });
+    await this.closed; // whoever ended it first
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close();
   }
 
-  attach(open: (leave: LeaveHandler) => Sink): void {
-    if (this.#sink !== undefined) throw new TypeError("Cannot read subscriber as it is being read already");
-    const sink = this.#sink = open(() => void this.#end("left", true));
-    this.#readable = undefined;
-    if (this.#ended) return sink.end();
-    if (sink.schedule !== undefined) this.#host.adopt((callback) => sink.schedule!(callback));
-    const { retry } = this.options;
-    if (retry !== undefined) this.#write(textChunk(encodeRetry(retry)));
-    if (this.position >= 0) this.#open();
-    else if (retry === undefined) this.#write(COMMENT_CHUNK); // the first byte leaves at once, wherever the store is
+  stats(): SubscriberStats {
+    const waiting = this.#state.is === "live" ? this.#state.policy.bytes : 0;
+    return { delivered: this.#delivered, bytes: this.#bytes, bufferedBytes: this.#outlet.buffered + waiting };
   }
 
-  /** Fixes its place in the log. */
-  begin(position: number): void {
-    if (this.#ended) return;
-    this.position = position;
-    if (this.#sink !== undefined) this.#open();
+  // What its broker does with it
+
+  /** Everything that it was to get up to here, it has got; -1 until that is known. */
+  get position(): number {
+    return this.#position;
   }
 
   get isEnded(): boolean {
-    return this.#ended;
+    return this.#state.is === "ended";
   }
 
-  /** Whether it can take more now. */
+  /** Fixes its place in the log. */
+  place(position: number, missing?: GapReason): void {
+    if (this.#state.is !== "waiting" || this.#position >= 0) return;
+    this.#position = position;
+    if (missing !== undefined) this.#state.missing = this.#missing(missing);
+    if (this.#outlet.isOpen) this.#begin();
+  }
+
+  /** Takes its group's events of this turn: those that it has not got. */
+  push(chunk: EntryChunk): void {
+    const state = this.#state;
+    if (state.is !== "live" || state.isPushing || chunk.last.position <= this.#position) return;
+    state.isPushing = true;
+    try {
+      const own = this.#own(chunk, state, this.#host.chunks);
+      if (own !== undefined) this.#offer(own, state);
+      if (this.#state === state) this.#position = chunk.last.position;
+    } catch (error) {
+      this.#host.onError(error);
+      this.#end("error");
+    }
+    state.isPushing = false;
+  }
+
+  /** It has all that the log has: what is new is pushed to it. */
+  goLive(): void {
+    const policy = overflowPolicy(this.options, this.#maxBufferedBytes, this.#host.counters);
+    this.#become({ is: "live", policy, isPushing: false });
+    this.group.live.add(this);
+  }
+
+  fallBehind(position: number): void {
+    if (this.#state.is !== "live") return;
+    this.#position = Math.max(this.#position, position);
+    this.#become({ is: "catching-up", missing: undefined, isFull: false });
+    this.#host.advance(this);
+  }
+
+  /** Whether it reads the log, and can take more now. */
   get hasRoom(): boolean {
-    return !this.#ended && this.#opened && this.#sink!.bufferedBytes < this.#maxBufferedBytes;
+    const state = this.#state;
+    return state.is === "catching-up" && !state.isFull && this.#outlet.buffered < this.#maxBufferedBytes;
   }
 
-  /** Comes back to the catch-up when its sink has drained. */
+  /** Comes back to be advanced when its outlet has drained. */
   awaitRoom(): void {
-    if (this.#opened) this.#awaitDrain();
+    if (this.#state.is !== "catching-up") return;
+    this.#state.isFull = true;
+    this.#outlet.awaitDrain();
   }
 
-  /** Its group's events of this turn. */
-  push(chunk: Chunk): void {
-    const own = this.#own(chunk);
-    if (own === undefined) return;
-    const held = this.#sink!.bufferedBytes;
-    const total = held + sizeOf(own, this.#sink!);
-    const alone = held === 0 && own.entries.length === 1; // an event that is too large is held alone
-    if (this.#queue !== undefined) {
-      if (this.#queue.bytes === 0 && (alone || total <= this.#undroppableBytes)) this.#write(own);
-      else this.#enqueue(own.entries, held);
-    } else if (alone || total <= this.#maxBufferedBytes) {
-      this.#write(own);
-    } else {
-      this.#overflow(own.entries[0]!.position - 1);
-    }
-  }
-
-  /**
-   * Serves it from the log while it advances.
-   *
-   * @param chunk What its topics reach, after its position.
-   * @param upTo How far that reaches.
-   */
-  serve(chunk: Chunk | undefined, upTo: number): void {
-    const own = chunk === undefined ? undefined : this.#own(chunk);
-    const sink = this.#sink!;
-    if (own !== undefined) {
-      if (sink.bufferedBytes + sizeOf(own, sink) > this.#maxBufferedBytes) return this.#servePart(own.entries);
-      this.#write(own);
-    }
-    if (!this.#ended) this.position = upTo;
+  /** Whether it is to be told that events are missing, before it gets another. */
+  get hasGap(): boolean {
+    return this.#state.is === "catching-up" && this.#state.missing !== undefined;
   }
 
   /** Notes that events are missing from its position on. */
   lose(reason: GapReason): void {
-    this.#gap ??= { reason, requested: this.options.lastEventId ?? null };
+    if (this.#state.is === "catching-up") this.#state.missing ??= this.#missing(reason);
+  }
+
+  /** Tells of the missing events: what follows comes after `resumed`. With a snapshot, that follows and nothing else. */
+  tellGap(resumed: number): void {
+    const state = this.#state;
+    if (state.is !== "catching-up" || state.missing === undefined) return;
+    const { missing } = state;
+    state.missing = undefined;
+    const { snapshot } = this.options;
+    if (snapshot === undefined) return this.#writeGap(missing, resumed, true);
+    this.#position = Math.max(this.#position, this.#host.head);
+    this.#writeGap(missing, this.#position, false);
+    if (this.#state === state) void this.#sendSnapshot("gap");
+  }
+
+  /**
+   * Serves it from the log.
+   *
+   * @param chunk What its topics reach, after its position.
+   * @param upTo How far that reaches.
+   * @param chunks Where to find the chunk of a part of it.
+   */
+  serve(chunk: EntryChunk | undefined, upTo: number, chunks: Chunks): void {
+    const state = this.#state;
+    if (state.is !== "catching-up") return;
+    try {
+      const own = chunk === undefined ? undefined : this.#own(chunk, state, chunks);
+      if (this.#state !== state) return;
+      if (own === undefined || fits(own, this.#outlet, this.#maxBufferedBytes)) {
+        if (own !== undefined) this.#write(own);
+        this.#position = upTo;
+      } else {
+        this.#servePart(own.entries, chunks);
+      }
+    } catch (error) {
+      this.#host.onError(error);
+      this.#end("error");
+    }
   }
 
   /** The log has lost events and goes on after a position. */
   lostUntil(position: number): void {
-    if (this.position < 0) return; // it has no place to lose yet
-    // Who is behind reads on from where it is, and is told where something is missing
-    if (!this.live && this.position <= position) return;
-    const advances = this.#opened;
-    this.#leaveLive();
-    this.position = position;
-    this.lose("lost");
-    if (advances && !this.#draining) this.#host.advance(this);
-  }
-
-  get hasGap(): boolean {
-    return this.#gap !== undefined;
-  }
-
-  /** Tells of the missing events: what follows is after `resumed`. With a snapshot, that and nothing else follows. */
-  tellGap(resumed: number): void {
-    const { reason, requested } = this.#gap!;
-    this.#gap = undefined;
-    const { snapshot } = this.options;
-    if (snapshot !== undefined) {
-      this.position = resumed = this.#host.head;
-      this.#leaveLive();
-    }
-    this.#writeGap(reason, requested, resumed, snapshot === undefined);
-    if (snapshot !== undefined && !this.#ended) void this.#sendSnapshot("gap");
+    if (this.#state.is === "live") this.#host.settle(this);
+    const state = this.#state;
+    // One without a place has none to lose. One that is behind reads on from where it is, and is told what is missing there
+    if (state.is === "waiting" || state.is === "ended" || state.is !== "live" && this.#position <= position) return;
+    if (state.is === "catching-up") this.#host.stay(this); // it is under way from its old place
+    this.#position = position;
+    const missing = this.#missing("lost");
+    if (state.is === "live") this.#become({ is: "catching-up", missing, isFull: false });
+    else state.missing ??= missing;
+    if (this.#state.is === "catching-up" && !this.#state.isFull) this.#host.advance(this);
   }
 
   /** Its turn of the heartbeat. */
-  beat(now: number, writeTimeout: number, write: boolean): void {
-    const sink = this.#sink;
-    if (sink === undefined || this.#ended) return;
-    if (this.#fullSince > 0 && now - this.#fullSince >= writeTimeout) {
-      this.#end("timeout");
-      return;
+  beat(now: number, writeTimeout: number, writes: boolean): void {
+    const state = this.#state;
+    const outlet = this.#outlet;
+    if (!outlet.isOpen || state.is === "ended") return;
+    if (outlet.isStalled(now, writeTimeout)) return this.#end("timeout");
+    // What is under way finds out as well whether somebody reads
+    if (!writes || outlet.buffered > 0 || this.#host.owes(this)) return;
+    // Who has read from the store may have more than the tail has handed over yet
+    const isAtHead = state.is === "live" && state.policy.bytes === 0 && this.#position <= this.#host.head;
+    this.#write(isAtHead && this.options.checkpoints !== false ? this.#host.checkpoint() : COMMENT_CHUNK);
+  }
+
+  // What its outlet tells
+
+  drained(): void {
+    const state = this.#state;
+    if (state.is === "snapshot") {
+      state.resume?.();
+    } else if (state.is === "catching-up" && state.isFull) {
+      state.isFull = false;
+      this.#host.advance(this);
+    } else if (state.is === "live") {
+      this.#sendWaiting(state);
     }
-    if (!write || sink.bufferedBytes > 0) return; // what is under way finds out as well
-    const caughtUp = this.live && this.position <= this.#host.head && (this.#queue?.bytes ?? 0) === 0;
-    this.#write(caughtUp && this.options.checkpoints !== false ? this.#host.checkpoint() : COMMENT_CHUNK);
   }
 
-  async close(reason: CloseReason = "kicked", { retry }: SubscriberCloseOptions = {}): Promise<void> {
-    if (retry !== undefined) checkRetry(retry);
-    await this.#end(reason, false, retry);
-    await this.closed; // whoever ended it first
+  left(): void {
+    this.#end("left", { isGone: true });
   }
 
-  stats(): SubscriberStats {
-    const bufferedBytes = (this.#sink?.bufferedBytes ?? 0) + (this.#queue?.bytes ?? 0);
-    return { delivered: this.#delivered, bytes: this.#bytes, bufferedBytes };
+  /** Its outlet holds nothing any more. */
+  outletClosed(): void {
+    if (this.#state.is === "ended") this.#ending.tell(this, this.#state.reason, (error) => this.#host.onError(error));
   }
 
-  /** Both its sink and its place are there. */
-  #open(): void {
-    if (this.#gap?.reason === "unknown" && this.options.snapshot !== undefined) {
-      this.#opened = true;
-      return this.tellGap(0);
-    }
-    if (this.options.snapshot !== undefined && (this.options.lastEventId ?? "") === "") {
-      return void this.#sendSnapshot("start");
-    }
-    if (this.#gap === undefined) this.#writeCheckpoint();
-    this.#advance();
+  /** The only way from one state to another. */
+  #become(next: SubscriberState): void {
+    const last = this.#state;
+    if (!FOLLOWING[last.is].includes(next.is)) throw new Error(`A subscriber that is ${last.is} became ${next.is}`);
+    this.#state = next;
+    if (last.is === "live") this.group.live.delete(this);
+    else if (last.is === "catching-up") this.#host.stay(this);
+    else if (last.is === "snapshot") last.resume?.();
   }
 
-  #advance(): void {
-    if (this.#ended) return;
-    this.#opened = true;
+  /** Its place is known, and somebody reads. */
+  #begin(): void {
+    const state = this.#state;
+    if (state.is !== "waiting") return;
+    const { missing } = state;
+    const { lastEventId = "", snapshot, retry } = this.options;
+    if (missing === undefined && snapshot !== undefined && lastEventId === "") return void this.#sendSnapshot("start");
+    if (missing === undefined) this.#writeCheckpoint();
+    else if (retry === undefined && this.#bytes === 0) this.#write(COMMENT_CHUNK);
+    this.#become({ is: "catching-up", missing, isFull: false });
     this.#host.advance(this);
+  }
+
+  #own(chunk: EntryChunk, state: SubscriberState, chunks: Chunks): EntryChunk | undefined {
+    return ownPart(chunk, this.#position, this.options.filter, () => this.#state !== state, chunks);
+  }
+
+  /** What its overflow policy decides over events becomes of them. */
+  #offer(chunk: EntryChunk, live: Live): void {
+    const verdict = live.policy.offer(chunk, this.#outlet);
+    if (this.#state !== live) return; // `key` may do anything
+    if (verdict === "write") return this.#write(chunk);
+    if (verdict === "end") return this.#end("overflow");
+    if (verdict === "behind") {
+      this.#position = Math.max(this.#position, chunk.first.position - 1);
+      this.#become({ is: "catching-up", missing: undefined, isFull: true });
+    }
+    this.#outlet.awaitDrain();
+  }
+
+  /** Its outlet has drained: what waits for that may go, and what was dropped meanwhile is told. */
+  #sendWaiting(live: Live): void {
+    const { lost, entries } = live.policy.take();
+    if (lost > 0) {
+      const missing = this.#missing("dropped");
+      if (this.options.snapshot !== undefined) {
+        // The state as it is now takes the place of all that waits
+        this.#position = lost;
+        this.#become({ is: "catching-up", missing, isFull: false });
+        return this.#host.advance(this);
+      }
+      this.#writeGap(missing, lost, true);
+      if (this.#state !== live) return;
+    }
+    if (entries.length > 0) this.#write(this.#host.chunks.of(entries));
+    if (live.policy.bytes > 0) this.#outlet.awaitDrain();
+  }
+
+  /** What fits of events that do not all fit. It goes on when its outlet has drained. */
+  #servePart(entries: readonly Entry[], chunks: Chunks): void {
+    const fit = howManyFit(entries, this.#outlet, this.#maxBufferedBytes);
+    if (fit > 0) {
+      this.#position = entries[fit - 1]!.position;
+      this.#write(chunks.of(entries.slice(0, fit)));
+    }
+    this.awaitRoom();
   }
 
   /** The state, from its place on: the client takes its place only with the last of it. */
   async #sendSnapshot(why: "start" | "gap"): Promise<void> {
-    this.#opened = false;
-    const lastId = this.options.checkpoints === false ? this.#host.idAt(this.position) : undefined;
+    // deno-lint-ignore no-this-alias
+    const cursor = this;
+    const state: SendingSnapshot = { is: "snapshot", missing: undefined, resume: undefined };
+    this.#become(state);
     try {
-      for await (const entry of snapshotEntries(this.options.snapshot!(why), this.position, lastId)) {
-        if (!this.#ended) await this.#room(entry.bytes.length);
-        if (this.#ended) return;
-        this.#write(chunkOf([entry]));
-      }
-      if (this.#ended) return;
+      const lastId = this.options.checkpoints === false ? this.#host.idAt(this.#position) : undefined;
+      await sendSnapshot(snapshotEntries(this.options.snapshot!(why), this.#position, lastId), {
+        get isWanted() {
+          return cursor.#state === state;
+        },
+        fits: (entry) => fits(chunkOf(entry), this.#outlet, this.#maxBufferedBytes),
+        awaitDrain: () => this.#outlet.awaitDrain(),
+        resumed: () => new Promise((resolve) => state.resume = resolve),
+        write: (entry) => this.#write(chunkOf(entry)),
+      });
+      if (this.#state !== state) return;
       this.#writeCheckpoint();
-      this.#advance();
+      this.#become({ is: "catching-up", missing: state.missing, isFull: false });
+      this.#host.advance(this);
     } catch (error) {
       this.#host.onError(error);
-      void this.#end("error");
+      this.#end("error");
     }
-  }
-
-  /** Resolves when so many bytes fit its budget, or it has ended. */
-  async #room(size: number): Promise<void> {
-    const { bufferedBytes } = this.#sink!;
-    if (bufferedBytes === 0 || bufferedBytes + size <= this.#maxBufferedBytes) return;
-    await new Promise<void>((resolve) => {
-      this.#resumeSnapshot = resolve;
-      this.#awaitDrain();
-    });
   }
 
   #writeCheckpoint(): void {
-    if (this.options.checkpoints === false) return this.#greeted ? undefined : this.#write(COMMENT_CHUNK);
-    this.#write(textChunk(encodeCheckpoint(this.#host.idAt(this.position))));
+    if (this.options.checkpoints !== false) {
+      this.#write(textChunk(encodeCheckpoint(this.#host.idAt(this.#position))));
+    } else if (this.#bytes === 0) {
+      this.#write(COMMENT_CHUNK);
+    }
   }
 
-  #writeGap(reason: GapReason, requested: string | null, resumed: number, takePlace: boolean): void {
+  /** @param takesPlace Whether the client takes its new place with it: else with what follows. */
+  #writeGap({ reason, requested }: Missing, resumed: number, takesPlace: boolean): void {
     const gap: Gap = { reason, requested, resumed: this.#host.idAt(resumed) };
+    const state = this.#state;
     this.#host.counters.gaps++;
     this.#host.onGap(this, gap);
     const { gapEvent = "gap" } = this.options;
-    if (this.#ended || gapEvent === false) return;
-    this.#write(gapChunk(gap, gapEvent, resumed, takePlace));
-  }
-
-  /** The part of a chunk that is for it, by its position and its filter. */
-  #own(chunk: Chunk): Chunk | undefined {
-    let { entries } = chunk;
-    const { filter } = this.options;
-    const ahead = entries[0]!.position <= this.position;
-    if (filter === undefined && !ahead) return chunk;
-    if (ahead) entries = entries.filter((entry) => entry.position > this.position);
-    if (filter !== undefined) {
-      try {
-        entries = entries.filter((entry) => filter(entry.delivery));
-      } catch (error) {
-        this.#host.onError(error);
-        void this.#end("error");
-        return undefined;
-      }
-    }
-    if (entries.length === chunk.entries.length) return chunk;
-    return entries.length === 0 ? undefined : chunkOf(entries);
+    if (this.#state !== state || gapEvent === false) return;
+    this.#write(gapChunk(gap, gapEvent, resumed, takesPlace));
   }
 
   #write(chunk: Chunk): void {
-    this.#greeted = true;
+    if (!this.#outlet.write(chunk)) return;
     const { counters } = this.#host;
-    counters.delivered += chunk.entries.length;
-    const size = sizeOf(chunk, this.#sink!);
+    const events = chunk.entries.length;
+    const size = sizeOf(chunk, this.#outlet.inProcess);
+    counters.delivered += events;
     counters.bytes += size;
-    this.#delivered += chunk.entries.length;
+    this.#delivered += events;
     this.#bytes += size;
-    this.#sink!.write(chunk);
   }
 
-  /** What fits of a chunk that does not; it goes on when its sink has drained. */
-  #servePart(entries: readonly Entry[]): void {
-    const sink = this.#sink!;
-    let fit = 0;
-    for (let room = this.#maxBufferedBytes - sink.bufferedBytes; fit < entries.length; fit++) {
-      room -= entrySizeOf(entries[fit]!, sink);
-      if (room < 0 && !(fit === 0 && sink.bufferedBytes === 0)) break;
-    }
-    if (fit > 0) {
-      this.position = entries[fit - 1]!.position;
-      this.#write(chunkOf(entries.slice(0, fit)));
-    }
-    this.#awaitDrain();
+  #missing(reason: GapReason): Missing {
+    return { reason, requested: this.options.lastEventId ?? null };
   }
 
-  #overflow(position: number): void {
-    if (this.options.overflow === "close") return void this.#end("overflow");
-    this.#leaveLive();
-    this.position = position;
-    this.#awaitDrain();
-  }
-
-  #leaveLive(): void {
-    this.live = false;
-    this.group.live.delete(this);
-    this.#queue?.clear();
-  }
-
-  get #undroppableBytes(): number {
-    return Math.min(UNDROPPABLE_BYTES, this.#maxBufferedBytes / 2);
-  }
-
-  #enqueue(entries: readonly Entry[], held: number): void {
-    try {
-      for (const entry of entries) {
-        const { dropped, lost } = this.#queue!.push(entry, Math.max(0, this.#maxBufferedBytes - held));
-        this.#host.counters.dropped += dropped;
-        if (lost > 0) {
-          this.position = lost;
-          this.lose("dropped");
-        }
-      }
-    } catch (error) {
-      this.#host.onError(error);
-      return void this.#end("error");
-    }
-    this.#awaitDrain();
-  }
-
-  #awaitDrain(): void {
-    if (this.#draining || this.#ended) return;
-    this.#draining = true;
-    this.#fullSince = Date.now();
-    this.#sink!.onceDrained(() => this.#onDrained());
-  }
-
-  #onDrained(): void {
-    this.#draining = false;
-    this.#fullSince = 0;
-    if (this.#ended) return this.#onEndDrained?.();
-    const resume = this.#resumeSnapshot;
-    this.#resumeSnapshot = undefined;
-    if (resume !== undefined) return resume();
-    if (!this.live) return this.#host.advance(this);
-    if (this.#gap !== undefined) {
-      this.tellGap(this.position);
-      if (!this.#opened) return; // a snapshot takes the place of what waits
-    }
-    const entries = this.#queue!.take(this.#undroppableBytes);
-    if (entries.length > 0) this.#write(chunkOf(entries));
-    if (this.#queue!.bytes > 0) this.#awaitDrain();
-  }
-
-  /** @param gone Whether it is the reader that has left: then the sink is told nothing. */
-  async #end(reason: CloseReason, gone = false, retry?: number): Promise<void> {
-    if (this.live && !gone) this.#host.flush(this.group);
-    if (this.#ended) return;
-    this.#ended = true;
+  /** @param isGone Whether it is the reader that has left: then the sink is told nothing. */
+  #end(reason: CloseReason, { isGone = false, retry }: { isGone?: boolean; retry?: number | undefined } = {}): void {
+    if (!isGone && reason !== "timeout") this.#sendOwed();
+    if (this.#state.is === "ended") return;
+    this.#become({ is: "ended", reason });
     if (this.#abort !== undefined) this.options.signal?.removeEventListener("abort", this.#abort);
     this.#host.remove(this, reason);
-    this.#resumeSnapshot?.();
-    this.#resumeSnapshot = undefined;
-    const sink = this.#sink;
-    if (sink !== undefined && !gone) {
-      if (reason === "timeout") {
-        sink.abort();
-      } else {
-        this.#writeClose(reason, retry);
-        sink.end();
-        if (sink.bufferedBytes > 0) await this.#drainToEnd(sink);
-      }
-    }
-    this.#reason = reason;
-    this.#closed?.resolve(reason);
-    for (const callback of this.#onceClosed ?? []) callback(this);
-    this.#onceClosed = undefined;
-  }
-
-  /** Waits until an ended sink has sent what it holds, and ends it for good if that takes too long. */
-  async #drainToEnd(sink: Sink): Promise<void> {
-    const { promise, resolve } = Promise.withResolvers<void>();
-    const timer = setTimeout(() => (sink.abort(), resolve()), CLOSE_MS);
-    this.#onEndDrained = resolve;
-    if (!this.#draining) sink.onceDrained(() => this.#onDrained());
-    await promise;
-    clearTimeout(timer);
-  }
-
-  #writeClose(reason: CloseReason, retry: number | undefined): void {
     const { closeEvent = "close" } = this.options;
-    if (reason === "left" || (closeEvent === false && retry === undefined)) return;
-    this.#write(closeChunk(reason, closeEvent, retry));
+    if (isGone) this.#outlet.drop();
+    else if (reason === "timeout") this.#outlet.abort();
+    else this.#outlet.end(reason === "left" ? undefined : closeChunk(reason, closeEvent, retry));
+  }
+
+  /** What it is owed while it is live: this turn's events, and those that wait. */
+  #sendOwed(): void {
+    const live = this.#state;
+    if (live.is !== "live" || live.isPushing) return;
+    this.#host.settle(this);
+    while (this.#state === live && live.policy.bytes > 0) this.#sendWaiting(live);
   }
 }

@@ -1,11 +1,9 @@
 import type { Gap } from "../wire/gap.ts";
-import type { Cursor } from "./cursor.ts";
-import type { Chunk } from "./entry.ts";
-import type { Group } from "./group.ts";
+import type { Chunk, Chunks } from "./chunk.ts";
 import type { CloseReason } from "./subscriber.ts";
 
-/** What a cursor needs of its broker. */
-export interface CursorHost {
+/** What a cursor needs of its broker. The type parameter stands for it, so that the two files do not import each other. */
+export interface CursorHost<Cursor> {
   readonly counters: { delivered: number; dropped: number; bytes: number; gaps: number };
   /** The newest position that the tail has handed over. */
   readonly head: number;
@@ -13,10 +11,16 @@ export interface CursorHost {
   idAt(position: number): string;
   /** The block that gives a caught-up client its place, shared by all. */
   checkpoint(): Chunk;
+  /** Chunks of what is being pushed, to be found again. */
+  readonly chunks: Chunks;
   /** Brings a cursor up to the newest event, and then lets it be pushed to. */
   advance(cursor: Cursor): void;
-  /** Writes what this turn has for a group. */
-  flush(group: Group): void;
+  /** Lets go of a cursor that was to be advanced. */
+  stay(cursor: Cursor): void;
+  /** Pushes what it is still owed to a cursor that is live. */
+  settle(cursor: Cursor): void;
+  /** Whether a cursor is about to be pushed to. */
+  owes(cursor: Cursor): boolean;
   /** Forgets a cursor. */
   remove(cursor: Cursor, reason: CloseReason): void;
   /** A sink brings a better way to end a turn. */

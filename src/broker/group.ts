@@ -1,18 +1,35 @@
-import type { Cursor } from "./cursor.ts";
-import type { Entry } from "./entry.ts";
 import { TopicTree } from "../topic.ts";
+import type { EntryChunk } from "./chunk.ts";
 
-/** Subscribers of the very same topics: what one of them is sent, all are, so it is made once. */
+/** Who is live in a group: what is new for the group is pushed to it. */
+export interface Receiver {
+  readonly group: Group;
+  /** Everything that it was to get up to here, it has got. */
+  readonly position: number;
+  /** Takes what is new of a chunk. Must not throw. */
+  push(chunk: EntryChunk): void;
+  /** Is live no more, and reads what comes after a position from the log. */
+  fallBehind(position: number): void;
+}
+
+/** Subscribers of the very same topics: what one of them is sent, all are. */
 export interface Group {
   readonly key: string;
   readonly topics: readonly string[];
   /** How many they are. */
   subscribers: number;
   /** Those that are pushed to. */
-  readonly live: Set<Cursor>;
-  /** This turn's events for those that are live. */
-  pending: Entry[];
+  readonly live: Set<Receiver>;
+  /** What is new for those that are live, and not being pushed yet. */
+  pending: EntryChunk | undefined;
+  /** The bytes of that. */
   pendingBytes: number;
+  /** How many bytes of the log were handed over when that began. */
+  pendingSince: number;
+  /** What is being pushed: some have it already. */
+  sending: EntryChunk | undefined;
+  /** The position after which all that are live have to read from the log: it would have been too much to hold. */
+  overdue: number | undefined;
   /** The newest event that reached it: one that reaches it by two topics comes once. */
   newest: number;
   /** How many events have reached it. */
@@ -35,8 +52,11 @@ export class Groups {
         topics: sorted,
         subscribers: 0,
         live: new Set(),
-        pending: [],
+        pending: undefined,
         pendingBytes: 0,
+        pendingSince: 0,
+        sending: undefined,
+        overdue: undefined,
         newest: 0,
         published: 0,
       };
@@ -47,9 +67,8 @@ export class Groups {
     return group;
   }
 
-  leave(cursor: Cursor): void {
-    const { group } = cursor;
-    group.live.delete(cursor);
+  /** Takes one subscriber from a group. */
+  leave(group: Group): void {
     if (--group.subscribers > 0) return;
     this.#byKey.delete(group.key);
     for (const topic of group.topics) this.#tree.delete(topic, group);

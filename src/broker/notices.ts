@@ -1,8 +1,11 @@
 import { encodeChecked } from "../wire/encode.ts";
 import type { Gap } from "../wire/gap.ts";
-import { encodeRetry } from "../wire/idle.ts";
-import { type Chunk, chunkOf, textChunk } from "./entry.ts";
+import { COMMENT, encodeRetry } from "../wire/idle.ts";
+import { type Chunk, chunkOf, textChunk } from "./chunk.ts";
 import type { CloseReason } from "./subscriber.ts";
+
+/** What keeps a stream alive. */
+export const COMMENT_CHUNK: Chunk = textChunk(COMMENT);
 
 /**
  * The event that tells of missing events.
@@ -13,11 +16,15 @@ export function gapChunk(gap: Gap, type: string, position: number, takePlace: bo
   const data = JSON.stringify(gap);
   const id = takePlace ? gap.resumed : undefined;
   const bytes = new TextEncoder().encode(encodeChecked({ event: type, id, data }));
-  return chunkOf([{ position, bytes, delivery: { id: id ?? "", topics: [], type, data } }]);
+  return chunkOf({ position, bytes, delivery: { id: id ?? "", topics: [], type, data } });
 }
 
-/** The event that tells why a stream is ended, and when to come back. */
-export function closeChunk(reason: CloseReason, type: string | false, retry: number | undefined): Chunk {
-  if (type === false) return textChunk(retry === undefined ? "" : encodeRetry(retry));
-  return textChunk(encodeChecked({ event: type, retry, data: JSON.stringify({ reason }) }));
+/** What tells why a stream is ended, and when to come back; `undefined` if neither is to be told. */
+export function closeChunk(
+  reason: CloseReason,
+  type: string | false,
+  retry: number | undefined,
+): Chunk | undefined {
+  if (type !== false) return textChunk(encodeChecked({ event: type, retry, data: JSON.stringify({ reason }) }));
+  return retry === undefined ? undefined : textChunk(encodeRetry(retry));
 }

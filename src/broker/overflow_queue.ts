@@ -1,20 +1,27 @@
 import { Deque } from "../stores/deque.ts";
 import type { Delivery, Entry } from "./entry.ts";
 
+/** An entry that waits. */
+interface Waiting {
+  readonly entry: Entry;
+  readonly key: string;
+  /** Whether a newer one of the same key has taken its place: it takes no bytes any more. */
+  replaced: boolean;
+}
+
 /** What waits for a slow subscriber that may lose events: bounded in bytes, the oldest goes first. */
 export class OverflowQueue {
-  readonly #entries = new Deque<Entry>();
-  /** The newest of each key; its older ones are skipped when they are taken. */
-  readonly #newest: Map<string, Entry> | undefined;
-  readonly #key: (delivery: Delivery) => string;
-  /** Entries that a newer one of the same key has replaced: they take no bytes any more. */
-  readonly #replaced = new Set<Entry>();
+  readonly #waiting = new Deque<Waiting>();
+  readonly #key: ((delivery: Delivery) => string) | undefined;
+  /** The newest of each key, if there are keys. */
+  readonly #newest = new Map<string, Waiting>();
+  /** How many of those that wait are replaced. */
+  #replaced = 0;
   #bytes = 0;
 
   /** @param key For `"conflate"`: what to keep the newest of. */
   constructor(key?: (delivery: Delivery) => string) {
-    this.#newest = key === undefined ? undefined : new Map();
-    this.#key = key ?? (() => "");
+    this.#key = key;
   }
 
   /** Bytes of the entries that wait. */
@@ -26,21 +33,23 @@ export class OverflowQueue {
    * Adds an entry and makes room.
    *
    * @returns How many entries went, and the newest position of those that nothing newer has replaced; 0 if none.
+   * @throws What `key` throws, or a `TypeError` if that gives no string. Nothing has changed then.
    */
   push(entry: Entry, maxBytes: number): { dropped: number; lost: number } {
     let dropped = 0;
     let lost = 0;
-    if (this.#newest !== undefined) {
-      const key = this.#key(entry.delivery);
-      const older = this.#newest.get(key);
+    const waiting: Waiting = { entry, key: this.#keyOf(entry), replaced: false };
+    if (this.#key !== undefined) {
+      const older = this.#newest.get(waiting.key);
       if (older !== undefined) {
-        this.#replaced.add(older);
-        this.#bytes -= older.bytes.length;
+        older.replaced = true;
+        this.#replaced++;
+        this.#bytes -= older.entry.bytes.length;
         dropped++;
       }
-      this.#newest.set(key, entry);
+      this.#newest.set(waiting.key, waiting);
     }
-    this.#entries.push(entry);
+    this.#waiting.push(waiting);
     this.#bytes += entry.bytes.length;
     while (this.#bytes > maxBytes && this.#bytes > entry.bytes.length) {
       lost = this.#shift()!.position;
@@ -59,40 +68,37 @@ export class OverflowQueue {
       bytes += entry.bytes.length;
       entries.push(entry);
     }
-    this.#sweep();
     return entries;
   }
 
-  /** Drops everything: something else takes its place. */
-  clear(): void {
-    while (this.#entries.shift() !== undefined);
-    this.#newest?.clear();
-    this.#replaced.clear();
-    this.#bytes = 0;
+  #keyOf({ delivery }: Entry): string {
+    if (this.#key === undefined) return "";
+    const key: unknown = this.#key(delivery);
+    if (typeof key === "string") return key;
+    throw new TypeError(`Cannot conflate events as key must return a string: got ${typeof key}`);
   }
 
-  /** Takes the oldest that still counts. */
+  /** Takes the oldest that has not been replaced. */
   #shift(): Entry | undefined {
-    this.#sweep();
-    const entry = this.#entries.shift();
-    if (entry === undefined) return undefined;
-    this.#bytes -= entry.bytes.length;
-    if (this.#newest !== undefined) {
-      const key = this.#key(entry.delivery);
-      if (this.#newest.get(key) === entry) this.#newest.delete(key);
+    for (let oldest = this.#waiting.shift(); oldest !== undefined; oldest = this.#waiting.shift()) {
+      if (oldest.replaced) {
+        this.#replaced--;
+        continue;
+      }
+      this.#bytes -= oldest.entry.bytes.length;
+      this.#newest.delete(oldest.key);
+      return oldest.entry;
     }
-    return entry;
+    return undefined;
   }
 
-  /** Lets go of replaced entries: those at the front, and all once they are the most. */
+  /** Lets go of all replaced entries once they are the most. */
   #sweep(): void {
-    const replaced = this.#replaced;
-    if (replaced.size === 0) return;
-    const all = replaced.size * 2 > this.#entries.length;
-    for (let left = this.#entries.length; left > 0; left--) {
-      if (!all && !replaced.has(this.#entries.at(0))) return;
-      const entry = this.#entries.shift()!;
-      if (!replaced.delete(entry)) this.#entries.push(entry);
+    if (this.#replaced * 2 <= this.#waiting.length) return;
+    for (let left = this.#waiting.length; left > 0; left--) {
+      const waiting = this.#waiting.shift()!;
+      if (!waiting.replaced) this.#waiting.push(waiting);
     }
+    this.#replaced = 0;
   }
 }

@@ -29,6 +29,9 @@ export class Publisher {
   #queue: Publish[] = [];
   #pending = 0;
   #running: Promise<void> | undefined;
+  /** What the store has been given and has not answered. */
+  #appending: readonly Publish[] = [];
+  #gaveUp = false;
 
   constructor(host: PublisherHost, maxPending: number) {
     this.#host = host;
@@ -63,28 +66,59 @@ export class Publisher {
     while (this.#running !== undefined) await this.#running;
   }
 
+  /** Waits for the store no longer: what it has not answered is rejected. */
+  giveUp(): void {
+    this.#gaveUp = true;
+    for (const { reject } of this.#appending) {
+      reject(new SseError("publish-uncertain", "Cannot tell whether the store has the event as the broker was closed"));
+    }
+    for (const { reject } of this.#queue.splice(0)) {
+      reject(new SseError("broker-closed", "Cannot publish as the broker was closed before the store was there"));
+    }
+  }
+
   /** Never rejects. */
   async #run(): Promise<void> {
     await undefined; // the publishes of one turn go together
     while (this.#queue.length > 0) {
-      const batch = this.#queue.length <= MAX_BATCH ? this.#queue : this.#queue.slice(0, MAX_BATCH);
-      this.#queue = this.#queue.length <= MAX_BATCH ? [] : this.#queue.slice(MAX_BATCH);
       try {
         await this.#host.ready();
-        const results = await this.#host.append(batch.map(({ event }) => event));
-        batch.forEach((publish, i) => this.#settle(publish, results[i]!));
       } catch (error) {
-        for (const { reject } of batch) reject(failed(error));
+        this.#reject(this.#take(), error);
+        continue;
       }
-      this.#pending -= batch.length;
+      await this.#append(this.#take());
     }
     this.#running = undefined;
+  }
+
+  async #append(batch: readonly Publish[]): Promise<void> {
+    this.#appending = batch;
+    try {
+      const results = await this.#host.append(batch.map(({ event }) => event));
+      if (this.#gaveUp) return;
+      batch.forEach((publish, i) => this.#settle(publish, results[i]!));
+      this.#pending -= batch.length;
+    } catch (error) {
+      if (!this.#gaveUp) this.#reject(batch, error);
+    }
+    this.#appending = [];
+  }
+
+  #reject(batch: readonly Publish[], error: unknown): void {
+    for (const { reject } of batch) reject(failed(error));
+    this.#pending -= batch.length;
   }
 
   #settle({ event, resolve, reject }: Publish, { id, error }: AppendResult): void {
     if (error !== undefined) return reject(failed(error));
     this.#host.onPublished(event, id);
     resolve(id);
+  }
+
+  /** The next batch. */
+  #take(): readonly Publish[] {
+    return this.#queue.splice(0, MAX_BATCH);
   }
 }
 

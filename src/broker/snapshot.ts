@@ -5,6 +5,43 @@ import type { SubscribeOptions } from "./subscriber.ts";
 
 const encoder = new TextEncoder();
 
+/** Who is sent a snapshot. */
+export interface SnapshotReceiver {
+  /** Whether it is still to be sent. */
+  readonly isWanted: boolean;
+  /** Whether an entry fits its budget now. */
+  fits(entry: Entry): boolean;
+  /** Has `resumed` resolve when the outlet has drained. */
+  awaitDrain(): void;
+  /** Resolves when the outlet has drained, or the snapshot is not wanted any more. It may resolve for nothing. */
+  resumed(): Promise<void>;
+  write(entry: Entry): void;
+}
+
+/**
+ * Sends a snapshot, as fast as its receiver takes it, for as long as it is wanted: one that hangs then is left to itself.
+ *
+ * @throws What the snapshot throws while it is wanted.
+ */
+export async function sendSnapshot(entries: AsyncGenerator<Entry, void>, receiver: SnapshotReceiver): Promise<void> {
+  while (receiver.isWanted) {
+    const next = entries.next();
+    let step: IteratorResult<Entry, void> | undefined;
+    while (receiver.isWanted && step === undefined) {
+      step = await Promise.race([next, receiver.resumed().then(() => undefined)]);
+    }
+    if (step === undefined) break;
+    if (step.done === true) return;
+    while (receiver.isWanted && !receiver.fits(step.value)) {
+      const resumed = receiver.resumed();
+      receiver.awaitDrain();
+      await resumed;
+    }
+    if (receiver.isWanted) receiver.write(step.value);
+  }
+  entries.return().catch(() => {}); // nobody waits for it: it ends when it can
+}
+
 /**
  * The events of a snapshot, encoded, at a position of the log.
  *

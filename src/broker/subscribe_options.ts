@@ -9,9 +9,12 @@ const OVERFLOWS: readonly unknown[] = [undefined, "replay", "close", "drop-oldes
  * @throws {TypeError | RangeError} If one is not valid.
  */
 export function checkSubscribeOptions(options: SubscribeOptions): void {
-  const { start, maxBufferedBytes, overflow, key, retry, gapEvent, closeEvent, lastEventId } = options;
+  const { start, maxBufferedBytes, overflow, key, retry, gapEvent, closeEvent, lastEventId, unknownId } = options;
   if (lastEventId !== undefined && typeof lastEventId !== "string") {
     throw refused("lastEventId", "a string", typeof lastEventId);
+  }
+  if (unknownId !== undefined && unknownId !== "all" && unknownId !== "start") {
+    throw refused("unknownId", `"all" or "start"`, JSON.stringify(unknownId));
   }
   if (maxBufferedBytes !== undefined && !(typeof maxBufferedBytes === "number" && maxBufferedBytes >= 1)) {
     throw new RangeError(`Cannot subscribe as maxBufferedBytes must be a number >= 1: got ${maxBufferedBytes}`);

@@ -5,7 +5,7 @@ import type { LeaveHandler, Sink } from "./sink.ts";
 /**
  * Why a subscriber ended: `"left"` (nobody reads any more), `"drain"` (the
  * broker closes), `"overflow"` (its budget was full and `whenFull` is
- * `"close"`), `"timeout"` (its budget was full for longer than `writeTimeout`),
+ * `"close"`), `"timeout"` (its connection took nothing for longer than `writeTimeout`),
  * `"error"` (its snapshot, filter or key function failed, or the store),
  * `"kicked"`, `"expired"`, or what `close()` was called with.
  */
@@ -23,9 +23,17 @@ export type CloseReason =
 export interface SubscribeOptions {
   /**
    * The last event ID that the subscriber has. What follows it comes first;
-   * if that is not known, a `gap` event and then all that is retained.
+   * if it is unknown, a `gap` event and then what `unknownId` says.
    */
   readonly lastEventId?: string | undefined;
+  /**
+   * What a last event ID that is unknown leads to, after its `gap`: `"all"`
+   * that is retained, or where `start` says. All may be much, when many clients
+   * return to a server that has lost its log.
+   *
+   * @default {"all"}
+   */
+  readonly unknownId?: "all" | "start" | undefined;
   /**
    * Where a subscriber without a last event ID begins: at the newest event, at
    * the oldest retained, before the last so many that its topics reach (a safe

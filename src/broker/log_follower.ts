@@ -1,0 +1,131 @@
+import type { ReplayStore, StoredEvent, Tail } from "../stores/replay_store.ts";
+import { Pauses } from "../time/pauses.ts";
+import { type Entry, entryOf } from "./entry.ts";
+import { Window } from "./window.ts";
+
+/** How long to wait before a store that would not begin is asked again, in milliseconds: doubled each time. */
+const RETRY_MS = { first: 100, last: 5_000 };
+/** How long a store may take to begin, in milliseconds. */
+const BEGIN_MS = 30_000;
+
+/** Whom a follower tells. */
+export interface FollowerHost {
+  /** The log is followed from its newest position on. Called once. */
+  onBegin(window: Window): void;
+  /** An event is new; it is in the window already. */
+  onEntry(entry: Entry): void;
+  /** The engine has lost events: what follows comes after this position. */
+  onLost(position: number): void;
+  onError(error: unknown): void;
+}
+
+/** Follows the tail of a store, and keeps the window of its newest events. */
+export class LogFollower {
+  readonly #store: ReplayStore;
+  readonly #windowBytes: number;
+  readonly #host: FollowerHost;
+  readonly #pauses = new Pauses();
+  readonly #begun = Promise.withResolvers<void>();
+  /** The newest attempt: publishing waits for it, and shares its failure. */
+  #attempt: Promise<void>;
+  #window: Window | undefined;
+  #tail: Tail | undefined;
+  #closed = false;
+  /** Ends the wait for a tail that has not begun yet. */
+  #giveUp = (_why: Error): void => {};
+
+  constructor(store: ReplayStore, windowBytes: number, host: FollowerHost) {
+    this.#store = store;
+    this.#windowBytes = windowBytes;
+    this.#host = host;
+    this.#attempt = Promise.resolve();
+    void this.#follow();
+  }
+
+  /** The newest events; `undefined` until the log is followed. */
+  get window(): Window | undefined {
+    return this.#window;
+  }
+
+  /** Resolves when the log is followed, or never will be, as this is closed. Never rejects. */
+  get begun(): Promise<void> {
+    return this.#begun.promise;
+  }
+
+  /** Resolves when the log is followed; rejects if the newest attempt fails. */
+  get attempt(): Promise<void> {
+    return this.#attempt;
+  }
+
+  /** Stops. A store that has not answered yet is let go of. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    this.#pauses.end();
+    this.#giveUp(new Error("Cannot follow the store as the broker is closed"));
+    this.#begun.resolve();
+    await this.#tail?.close();
+  }
+
+  /** Tries until it can follow, or is closed. Never rejects. */
+  async #follow(): Promise<void> {
+    for (let wait = RETRY_MS.first; !this.#closed; wait = Math.min(wait * 2, RETRY_MS.last)) {
+      this.#attempt = this.#followOnce();
+      try {
+        await this.#attempt;
+        break;
+      } catch (error) {
+        if (!this.#closed) this.#host.onError(error);
+        await this.#pauses.wait(wait);
+      }
+    }
+    this.#begun.resolve();
+  }
+
+  async #followOnce(): Promise<void> {
+    const early: StoredEvent[] = [];
+    let isOver = false;
+    const beginning = this.#store.tail({
+      onEvents: (events) => {
+        if (isOver || this.#closed) return;
+        if (this.#window === undefined) early.push(...events);
+        else this.#take(this.#window, events);
+      },
+      onError: (error) => isOver || this.#host.onError(error),
+      onLost: (position) => {
+        if (isOver || this.#window === undefined) return;
+        this.#window.restart(position);
+        this.#host.onLost(position);
+      },
+    });
+    let tail: Tail;
+    try {
+      tail = await this.#within(beginning);
+    } catch (error) {
+      isOver = true;
+      beginning.then((late) => late.close()).catch(() => {}); // its failure, if any, was told
+      throw error;
+    }
+    this.#tail = tail;
+    const window = this.#window = new Window(this.#windowBytes, tail.position);
+    this.#host.onBegin(window);
+    this.#take(window, early);
+  }
+
+  /** Waits for a tail, but not for ever, and not once this is closed. */
+  #within(beginning: Promise<Tail>): Promise<Tail> {
+    const { promise, resolve, reject } = Promise.withResolvers<Tail>();
+    const late = (): void => reject(new Error(`Cannot follow the store as it has not begun within ${BEGIN_MS} ms`));
+    const timer = setTimeout(late, BEGIN_MS);
+    this.#giveUp = reject;
+    beginning.then(resolve, reject);
+    return promise.finally(() => clearTimeout(timer));
+  }
+
+  #take(window: Window, events: readonly StoredEvent[]): void {
+    for (const event of events) {
+      const entry = entryOf(event);
+      window.push(entry);
+      this.#host.onEntry(entry);
+    }
+  }
+}

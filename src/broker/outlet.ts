@@ -1,0 +1,182 @@
+import { type Chunk, sizeOf } from "./chunk.ts";
+import type { LeaveHandler, Sink } from "./sink.ts";
+
+/** How long a stream that we end may take to send what it holds, in milliseconds. */
+const END_MS = 1_000;
+
+/** Whose outlet it is. Nothing of this is called from inside `write`. */
+export interface OutletHost {
+  /** What was waited for by `awaitDrain` has left. */
+  drained(): void;
+  /** Nobody reads any more. */
+  left(): void;
+  /** It has ended, and holds nothing: called once, as `end`, `abort` or `drop` demands. */
+  outletClosed(): void;
+}
+
+/**
+ * Stands between a subscriber and its sink. Whatever the sink does (it throws, it calls back or says that nobody reads in
+ * the middle of a write, it never drains), the subscriber sees calls that never throw, and callbacks that come later.
+ */
+export class Outlet {
+  readonly #host: OutletHost;
+  /** `"broken"`: nobody reads, and the host is about to hear of it. */
+  #phase: "unopened" | "open" | "broken" | "ending" | "closed" = "unopened";
+  #sink: Sink | undefined;
+  #inProcess = false;
+  /** Whether the sink is being called: what it calls back meanwhile comes later. */
+  #calling = false;
+  #draining = false;
+  #written = 0;
+  #progress = 0;
+  /** Since when nothing was taken, in milliseconds since 1970; 0 if nothing waits. */
+  #stalledSince = 0;
+  #endTimer: ReturnType<typeof setTimeout> | undefined;
+
+  constructor(host: OutletHost) {
+    this.#host = host;
+  }
+
+  /**
+   * Takes its sink. An outlet that has ended already ends it.
+   *
+   * @throws What `open` throws.
+   */
+  open(open: (leave: LeaveHandler) => Sink): void {
+    const sink = open(() => this.#leave());
+    if (this.#phase !== "unopened") return void this.#guard(() => sink.end());
+    this.#sink = sink;
+    this.#inProcess = sink.inProcess === true;
+    this.#phase = "open";
+  }
+
+  get isOpen(): boolean {
+    return this.#phase === "open";
+  }
+
+  /** How the sink likes its writes to be gathered, if it says so. */
+  get schedule(): ((callback: () => void) => void) | undefined {
+    const sink = this.#sink;
+    return sink?.schedule === undefined ? undefined : (callback) => sink.schedule!(callback);
+  }
+
+  /** Whether it hands events over as they are. */
+  get inProcess(): boolean {
+    return this.#inProcess;
+  }
+
+  /** What the sink holds: bytes, or code units in the same process. */
+  get buffered(): number {
+    return this.#phase === "open" ? this.#sink!.bufferedBytes : 0;
+  }
+
+  /**
+   * Writes a chunk.
+   *
+   * @returns Whether the sink has taken it.
+   */
+  write(chunk: Chunk): boolean {
+    if (this.#phase !== "open") return false;
+    const wasCalling = this.#calling;
+    this.#calling = true;
+    try {
+      this.#sink!.write(chunk);
+    } catch {
+      this.#leave(); // a stream that has been cancelled throws: nobody reads
+    }
+    this.#calling = wasCalling;
+    this.#written += sizeOf(chunk, this.#inProcess);
+    return this.#phase === "open";
+  }
+
+  /** Has the host called when what was written has left. */
+  awaitDrain(): void {
+    if (this.#draining || this.#phase !== "open") return;
+    this.#draining = true;
+    this.#lookForProgress(Date.now());
+    this.#guard(() => this.#sink!.onceDrained(() => this.#onDrained()));
+  }
+
+  /**
+   * Whether something waits and the network has taken nothing of it for so many milliseconds. To be asked again and again.
+   * A loop in the same process is never stalled: it may take as long as it likes for an event.
+   */
+  isStalled(now: number, ms: number): boolean {
+    this.#lookForProgress(now);
+    return this.#stalledSince > 0 && now - this.#stalledSince >= ms;
+  }
+
+  /** Ends the stream after what was written and a last chunk, or a second later without the rest of it. */
+  end(last?: Chunk): void {
+    if (last !== undefined) this.write(last);
+    if (this.#phase !== "open") return this.drop();
+    this.#phase = "ending";
+    const sink = this.#sink!;
+    if (!this.#guard(() => sink.end()) || sink.bufferedBytes === 0) return this.drop();
+    this.#endTimer = setTimeout(() => this.abort(), END_MS);
+    if (!this.#draining) {
+      this.#draining = true;
+      this.#guard(() => sink.onceDrained(() => this.#onDrained()));
+    }
+  }
+
+  /** Ends the stream and its connection now. */
+  abort(): void {
+    const sink = this.#phase === "open" || this.#phase === "ending" ? this.#sink : undefined;
+    if (sink !== undefined) this.#guard(() => sink.abort());
+    this.drop();
+  }
+
+  /** Lets go of the sink, which is told nothing. */
+  drop(): void {
+    if (this.#phase === "closed") return;
+    this.#phase = "closed";
+    this.#sink = undefined;
+    clearTimeout(this.#endTimer);
+    this.#host.outletClosed();
+  }
+
+  readonly #leave = (): void => {
+    if (this.#phase === "ending") return this.drop();
+    if (this.#phase !== "open" && this.#phase !== "unopened") return;
+    const isLater = this.#calling || this.#phase === "unopened";
+    this.#phase = "broken";
+    if (isLater) queueMicrotask(() => this.#host.left());
+    else this.#host.left();
+  };
+
+  #onDrained(): void {
+    if (this.#calling) return queueMicrotask(() => this.#onDrained());
+    if (!this.#draining) return;
+    this.#draining = false;
+    if (this.#phase === "ending") this.drop();
+    else if (this.#phase === "open") this.#host.drained();
+  }
+
+  #lookForProgress(now: number): void {
+    const { buffered } = this;
+    if (buffered === 0 || this.#inProcess) {
+      this.#stalledSince = 0;
+      return;
+    }
+    const progress = this.#sink!.progress ?? this.#written - buffered;
+    if (this.#stalledSince === 0 || progress > this.#progress) this.#stalledSince = now;
+    // It may fall as well: a sink also holds what frames a chunk, which was not written here
+    this.#progress = progress;
+  }
+
+  /** Calls the sink. One that throws has nobody who reads. */
+  #guard(call: () => void): boolean {
+    const wasCalling = this.#calling;
+    this.#calling = true;
+    try {
+      call();
+      return true;
+    } catch {
+      if (this.#phase === "open") this.#leave();
+      return false;
+    } finally {
+      this.#calling = wasCalling;
+    }
+  }
+}

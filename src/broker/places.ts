@@ -1,0 +1,104 @@
+import type { ReplayStore, SeekTarget } from "../stores/replay_store.ts";
+import { Pauses } from "../time/pauses.ts";
+import type { GapReason } from "../wire/gap.ts";
+import type { LogFollower } from "./log_follower.ts";
+import type { SubscribeOptions } from "./subscriber.ts";
+
+/** How long to wait before a store that failed is asked again, in milliseconds: doubled each time, up to the last. */
+const RETRY_MS = { first: 100, last: 5_000 };
+/** How long the store may take for an answer, in milliseconds. */
+const ANSWER_MS = 30_000;
+
+/** Who waits for its place in the log. */
+export interface Newcomer {
+  readonly topics: readonly string[];
+  readonly options: SubscribeOptions;
+  readonly isEnded: boolean;
+  /** Fixes its place, and tells what is missing there. */
+  place(position: number, missing?: GapReason): void;
+  /** Calls once it has ended. */
+  onceClosed(callback: () => void): void;
+}
+
+/** Finds the place in the log at which a subscriber begins: at once where that is known, else when the store has told. */
+export class Places {
+  readonly #store: ReplayStore;
+  readonly #follower: LogFollower;
+  readonly #onError: (error: unknown) => void;
+  readonly #pauses = new Pauses();
+  #closed = false;
+
+  constructor(store: ReplayStore, follower: LogFollower, onError: (error: unknown) => void) {
+    this.#store = store;
+    this.#follower = follower;
+    this.#onError = onError;
+  }
+
+  /** Places a newcomer, now or later. */
+  find(newcomer: Newcomer): void {
+    if (!beginsAtTail(newcomer.options)) void this.#ask(newcomer);
+    else if (this.#follower.window !== undefined) newcomer.place(this.#follower.window.head);
+    // else `placeAtTail` does
+  }
+
+  /** The log is followed now: places those of the newcomers that begin at its end. */
+  placeAtTail(newcomers: Iterable<Newcomer>, position: number): void {
+    for (const newcomer of newcomers) if (beginsAtTail(newcomer.options)) newcomer.place(position);
+  }
+
+  close(): void {
+    this.#closed = true;
+    this.#pauses.end();
+  }
+
+  /** Asks the store until it has told, or nobody wants to know any more. Never rejects. */
+  async #ask(newcomer: Newcomer): Promise<void> {
+    await this.#follower.begun;
+    for (let wait = RETRY_MS.first; !newcomer.isEnded && !this.#closed; wait = Math.min(wait * 2, RETRY_MS.last)) {
+      try {
+        return await this.#whileWanted(newcomer, this.#place(newcomer));
+      } catch (error) {
+        this.#onError(error);
+        await this.#pauses.wait(wait);
+      }
+    }
+  }
+
+  async #place(newcomer: Newcomer): Promise<void> {
+    const { topics, options } = newcomer;
+    const { lastEventId = "", unknownId = "all" } = options;
+    if (lastEventId === "") return newcomer.place(await this.#seek(newcomer));
+    const stored = await this.#store.locate(lastEventId, topics) ?? Infinity;
+    // Of two events with this ID the store may have forgotten the first when the window has not
+    const position = Math.min(stored, this.#follower.window?.locate(lastEventId, topics) ?? Infinity);
+    if (position < Infinity) return newcomer.place(position);
+    newcomer.place(unknownId === "all" ? 0 : await this.#seek(newcomer), "unknown");
+  }
+
+  /** Where `start` says. */
+  #seek({ options: { start = "tail" }, topics }: Newcomer): number | Promise<number> {
+    if (start === "tail") return this.#follower.window!.head;
+    return this.#store.seek(seekTarget(start, topics));
+  }
+
+  /** Waits for the store, but not for ever, and not for somebody who has ended. */
+  #whileWanted(newcomer: Newcomer, placing: Promise<void>): Promise<void> {
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    const timer = setTimeout(() => {
+      reject(new Error(`Cannot place subscriber as the store gave no answer within ${ANSWER_MS} ms`));
+    }, ANSWER_MS);
+    newcomer.onceClosed(resolve);
+    placing.then(resolve, reject);
+    return promise.finally(() => clearTimeout(timer));
+  }
+}
+
+/** Whether it begins where the log is when it subscribes. */
+function beginsAtTail({ lastEventId = "", start = "tail" }: SubscribeOptions): boolean {
+  return lastEventId === "" && start === "tail";
+}
+
+function seekTarget(start: NonNullable<SubscribeOptions["start"]>, topics: readonly string[]): SeekTarget {
+  if (typeof start !== "object") return { since: 0 };
+  return "last" in start ? { last: start.last, topics } : { since: Number(start.since) };
+}

@@ -1,0 +1,226 @@
+import { TopicTree } from "../topic.ts";
+import { Chunks, type EntryChunk } from "./chunk.ts";
+import type { Entry } from "./entry.ts";
+import type { Group } from "./group.ts";
+import { Stint } from "./stint.ts";
+
+/** Who reads the log, and is taken along by a walk. */
+export interface Walker {
+  readonly group: Group;
+  /** Everything that it was to get up to here, it has got. It stays the same while it is in a walk. */
+  readonly position: number;
+  /** Whether it can take more. */
+  readonly hasRoom: boolean;
+  /** Whether it is to be told that events are missing. */
+  readonly hasGap: boolean;
+  /** Notes that events are missing from its position on. */
+  lose(reason: "expired"): void;
+  /** Tells of the missing events: what follows comes after `resumed`. */
+  tellGap(resumed: number): void;
+  /** Takes what its topics reach after its position, up to another. */
+  serve(chunk: EntryChunk | undefined, upTo: number, chunks: Chunks): void;
+}
+
+/** What a walk needs of its surroundings. */
+export interface WalkHost {
+  /** Where a walker that was served goes next: into this walk again, or another, or out of all. */
+  advance(walker: Walker): void;
+  /** Resolves in a later turn of the event loop. */
+  turn(): Promise<void>;
+}
+
+/** Events of one step: all that the walkers' topics reach after one position, up to another. */
+export interface Page {
+  readonly entries: readonly Entry[];
+  readonly upTo: number;
+}
+
+/**
+ * Those who are under way along the log, by the place where they stand. A step serves all who stand on it, and what it
+ * reads is matched once for each group. Its work gives way to the event loop.
+ */
+export class Walk {
+  readonly #host: WalkHost;
+  /** Those who stand at a position, in no order. */
+  readonly #standing = new Map<number, Set<Walker>>();
+  /** Those who came while a step was made: they are not on its page. */
+  readonly #arriving = new Set<Walker>();
+  /** How many walkers each group has here. */
+  readonly #groups = new Map<Group, number>();
+  readonly #tree = new TopicTree<Group>();
+  readonly #stint = new Stint();
+  #size = 0;
+  #onLeft: ((position: number) => void) | undefined;
+
+  constructor(host: WalkHost) {
+    this.#host = host;
+  }
+
+  /** How many walkers there are. */
+  get size(): number {
+    return this.#size + this.#arriving.size;
+  }
+
+  /** The groups that have walkers here. */
+  get groups(): IterableIterator<Group> {
+    return this.#groups.keys();
+  }
+
+  add(walker: Walker): void {
+    this.#arriving.add(walker);
+  }
+
+  delete(walker: Walker): void {
+    if (this.#arriving.delete(walker)) return;
+    const at = this.#standing.get(walker.position);
+    if (at?.delete(walker) !== true) return;
+    if (at.size === 0) this.#standing.delete(walker.position);
+    this.#size--;
+    this.#leaveGroup(walker.group);
+    if (at.size === 0) this.#onLeft?.(walker.position);
+  }
+
+  clear(): void {
+    for (const walkers of this.#standing.values()) for (const walker of walkers) this.delete(walker);
+    this.#arriving.clear();
+  }
+
+  /**
+   * Takes in those who have arrived, and says where to step from.
+   *
+   * @param at Where the last step led to: the walk goes upwards, and begins anew at the lowest.
+   * @returns The lowest position at which somebody stands and that is not below `at`, else the lowest of all.
+   */
+  async next(at: number): Promise<number | undefined> {
+    for (const walker of this.#arriving) {
+      this.#arriving.delete(walker);
+      this.#stand(walker);
+      if (this.#stint.isOver()) await this.giveWay();
+    }
+    let above = Infinity;
+    let lowest = Infinity;
+    for (const position of this.#standing.keys()) {
+      if (position < lowest) lowest = position;
+      if (position >= at && position < above) above = position;
+      if (this.#stint.isOver()) await this.giveWay();
+    }
+    if (above < Infinity && this.#standing.has(above)) return above;
+    // Whoever stood there may have left while this gave way
+    return lowest < Infinity && this.#standing.has(lowest) ? lowest : this.size > 0 ? await this.next(at) : undefined;
+  }
+
+  /** Calls, once, when nobody stands at a position any more. Only the last call is remembered. */
+  onceLeft(position: number, callback: () => void): void {
+    if (!this.#standing.has(position)) return callback();
+    this.#onLeft = (left) => {
+      if (left !== position) return;
+      this.#onLeft = undefined;
+      callback();
+    };
+  }
+
+  /** Those who stand from one position up to another. */
+  *between(from: number, upTo: number): IterableIterator<Walker> {
+    for (const [position, walkers] of this.#standing) {
+      if (position < from || position >= upTo && position !== from) continue;
+      yield* walkers;
+    }
+  }
+
+  /** Serves all who stand on a page. */
+  async serve(from: number, { entries, upTo }: Page): Promise<void> {
+    const chunks = new Chunks();
+    const reached = new Map<Group, Entry[]>();
+    for (const entry of entries) {
+      this.#match(entry, reached);
+      if (this.#stint.isOver()) await this.giveWay();
+    }
+    const parts = new Map<Group, Part>();
+    for (const walker of this.between(from, upTo)) {
+      const { group } = walker;
+      let part = parts.get(group);
+      if (part === undefined) parts.set(group, part = new Part(reached.get(group) ?? [], chunks));
+      this.delete(walker);
+      if (walker.hasGap) walker.tellGap(part.before(walker.position) ?? Math.max(upTo, walker.position));
+      if (walker.hasRoom && walker.position < upTo) walker.serve(part.after(walker.position), upTo, chunks);
+      this.#host.advance(walker);
+      if (this.#stint.isOver()) await this.giveWay();
+    }
+  }
+
+  /** Lets other work of the event loop have its turn. */
+  async giveWay(): Promise<void> {
+    await this.#host.turn();
+    this.#stint.begin();
+  }
+
+  #stand(walker: Walker): void {
+    const { position, group } = walker;
+    const at = this.#standing.get(position);
+    if (at === undefined) this.#standing.set(position, new Set([walker]));
+    else at.add(walker);
+    this.#size++;
+    const count = this.#groups.get(group) ?? 0;
+    this.#groups.set(group, count + 1);
+    if (count === 0) { for (const topic of group.topics) this.#tree.add(topic, group); }
+  }
+
+  #leaveGroup(group: Group): void {
+    const count = this.#groups.get(group)! - 1;
+    if (count > 0) return void this.#groups.set(group, count);
+    this.#groups.delete(group);
+    for (const topic of group.topics) this.#tree.delete(topic, group);
+  }
+
+  /** Adds an entry to what reaches each group, once. */
+  #match(entry: Entry, reached: Map<Group, Entry[]>): void {
+    for (const topic of entry.delivery.topics) {
+      this.#tree.match(topic, (group) => {
+        const entries = reached.get(group);
+        if (entries === undefined) reached.set(group, [entry]);
+        else if (entries[entries.length - 1] !== entry) entries.push(entry);
+      });
+    }
+  }
+}
+
+/** What of a page reaches a group. */
+class Part {
+  readonly #entries: readonly Entry[];
+  readonly #chunks: Chunks;
+  #start = -1;
+  #chunk: EntryChunk | undefined;
+
+  constructor(entries: readonly Entry[], chunks: Chunks) {
+    this.#entries = entries;
+    this.#chunks = chunks;
+  }
+
+  /** The place just before the first event after a position. */
+  before(position: number): number | undefined {
+    const first = this.#entries[this.#index(position)];
+    return first === undefined ? undefined : first.position - 1;
+  }
+
+  /** What comes after a position: made once for all who stand at the same place. */
+  after(position: number): EntryChunk | undefined {
+    const start = this.#index(position);
+    if (start === this.#entries.length) return undefined;
+    if (start !== this.#start) {
+      this.#start = start;
+      this.#chunk = this.#chunks.of(start === 0 ? this.#entries : this.#entries.slice(start));
+    }
+    return this.#chunk;
+  }
+
+  #index(position: number): number {
+    let low = 0;
+    let high = this.#entries.length;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if (this.#entries[middle]!.position <= position) low = middle + 1;
+      else high = middle;
+    }
+    return low;
+  }
+}
