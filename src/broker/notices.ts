@@ -1,6 +1,6 @@
 import { encodeChecked } from "../wire/encode.ts";
 import type { Gap } from "../wire/gap.ts";
-import { COMMENT, encodeRetry } from "../wire/idle.ts";
+import { COMMENT } from "../wire/idle.ts";
 import { type Chunk, chunkOf, textChunk } from "./chunk.ts";
 import type { CloseReason } from "./subscriber.ts";
 
@@ -26,5 +26,6 @@ export function closeChunk(
   retry: number | undefined,
 ): Chunk | undefined {
   if (type !== false) return textChunk(encodeChecked({ event: type, retry, data: JSON.stringify({ reason }) }));
-  return retry === undefined ? undefined : textChunk(encodeRetry(retry));
+  // With its blank line: nothing follows, and some clients take the time only there
+  return retry === undefined ? undefined : textChunk(encodeChecked({ retry }));
 }

@@ -1,4 +1,4 @@
-import { encodeRetry } from "../wire/idle.ts";
+import { encodeChecked } from "../wire/encode.ts";
 import { eventStreamHeaders } from "./headers.ts";
 import { problem } from "./problem.ts";
 
@@ -10,6 +10,7 @@ import { problem } from "./problem.ts";
  */
 export function full(whenFull: "retry" | "503", wait: number, headers?: HeadersInit): Response {
   const retry = Math.round(wait * (1 + Math.random() / 2));
-  if (whenFull === "retry") return new Response(encodeRetry(retry), { headers: eventStreamHeaders(headers) });
+  // With its blank line: nothing follows, and undici takes the time only there
+  if (whenFull === "retry") return new Response(encodeChecked({ retry }), { headers: eventStreamHeaders(headers) });
   return problem(503, "No more streams can be opened now", { "retry-after": String(Math.ceil(retry / 1_000)) });
 }

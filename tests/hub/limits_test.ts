@@ -9,11 +9,11 @@ describe("A hub that is full or draining", () => {
       const from = (remoteAddress: string) => get(hub, "/subscribe/a", {}, { remoteAddress });
       const first = await from("192.0.2.1");
       const again = await from("192.0.2.1");
-      assertMatch(await again.text(), /^retry: \d+\n$/);
+      assertMatch(await again.text(), /^retry: \d+\n\n$/);
       const second = await from("192.0.2.2");
       const third = await from("192.0.2.3");
       assertEquals(third.status, 200);
-      assertMatch(await third.text(), /^retry: \d+\n$/);
+      assertMatch(await third.text(), /^retry: \d+\n\n$/);
       await first.body!.cancel();
       const next = await from("192.0.2.1");
       assert(next.body !== null && second.body !== null);
@@ -38,7 +38,7 @@ describe("A hub that is full or draining", () => {
       assert(times.at(-1)! - times[0]! > 150, `ended within ${times.at(-1)! - times[0]!} ms`);
       assertEquals(await statusOf(get(hub, "/health/ready")), 503);
       assertEquals(await statusOf(get(hub, "/health/live")), 200);
-      assertMatch(await (await get(hub, "/subscribe/a")).text(), /^retry: \d+\n$/);
+      assertMatch(await (await get(hub, "/subscribe/a")).text(), /^retry: \d+\n\n$/);
     }, { tokens: undefined }));
 });
 

@@ -72,7 +72,7 @@ describe("createHandler()", () => {
       const second = await handler(new Request(URL_));
       assertEquals(second.status, status);
       if (status === 200) {
-        const wait = Number(/^retry: (\d+)\n$/.exec(await second.text())![1]);
+        const wait = Number(/^retry: (\d+)\n\n$/.exec(await second.text())![1]);
         assertGreaterOrEqual(wait, 2_000);
         assertLessOrEqual(wait, 3_000);
       } else {
