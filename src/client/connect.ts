@@ -163,7 +163,7 @@ export function connect(url: string | URL, options: ConnectOptions = {}): EventS
     return events.isEmpty && readyState !== "closed" ? loop.lastEventId : givenId;
   }
 
-  function readAs(how: "loop" | "listeners"): PulledEvents<void> {
+  function readAs(how: "loop" | "listeners"): PulledEvents {
     if (reading !== undefined) throw new TypeError("Cannot read events as they are being read already");
     reading = how;
     watchPage(onPageChange, listening.signal);
@@ -178,7 +178,7 @@ export function connect(url: string | URL, options: ConnectOptions = {}): EventS
     return () => void own.delete(listener);
   }
 
-  async function dispatchAll(events: PulledEvents<void>): Promise<void> {
+  async function dispatchAll(events: PulledEvents): Promise<void> {
     await undefined; // who listens in the same turn hears all
     try {
       for await (const event of events) {

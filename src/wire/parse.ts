@@ -84,8 +84,8 @@ export class EventParser {
 
   #atStart = true;
   #afterCr = false;
-  /** Why input is refused: it failed, it has ended. */
-  #refusal: { why: string; cause?: unknown } | undefined;
+  /** Why input is refused: what has failed, or that it has ended. */
+  #refusal: { readonly cause?: unknown } | undefined;
   #pushing = false;
   /** Counts `reset()` and `end()`, so that a loop notices one made by a callback. */
   #resets = 0;
@@ -125,8 +125,7 @@ export class EventParser {
    */
   push(chunk: Uint8Array | string): void {
     if (this.#refusal !== undefined) {
-      const { why, cause } = this.#refusal;
-      throw new SseError("parser-failed", `Cannot parse as ${why}: call reset() first`, { cause });
+      throw new SseError("parser-failed", "Cannot parse after a failure or the end: call reset() first", this.#refusal);
     }
     if (this.#pushing) throw new TypeError("Cannot parse chunk inside a callback of push()");
     this.#pushing = true;
@@ -135,7 +134,7 @@ export class EventParser {
       else if (chunk instanceof Uint8Array) this.#pushBytes(chunk);
       else throw new TypeError(`Cannot parse chunk as it must be a Uint8Array or a string: got ${typeof chunk}`);
     } catch (error) {
-      this.#refusal = { why: "the parser has failed", cause: error };
+      this.#refusal = { cause: error };
       throw error;
     } finally {
       this.#pushing = false;
@@ -147,19 +146,15 @@ export class EventParser {
    * dropped, as the standard demands, and its ID with it.
    */
   end(): void {
-    this.#forget();
-    this.#resets++;
-    this.#refusal ??= { why: "the stream has ended" };
+    const refusal = this.#refusal ?? {};
+    this.reset();
+    this.#refusal = refusal;
   }
 
   /** Begins a new stream, as after reconnecting: everything in progress is dropped, the last event ID stays. */
   reset(): void {
-    this.#forget();
     this.#refusal = undefined;
     this.#resets++;
-  }
-
-  #forget(): void {
     this.#data = this.#type = this.#lineText = "";
     this.#hasData = this.#afterCr = false;
     this.#byteLength = 0;
@@ -170,10 +165,10 @@ export class EventParser {
   #pushBytes(chunk: Uint8Array): void {
     const kept = this.#byteLength;
     const length = kept + chunk.length;
-    if (chunk.length <= SMALL_CHUNK_BYTES && length <= KEPT_BYTES && !hasLineEnd(chunk)) {
-      this.#keep(chunk, 0);
-      this.#checkBytes();
-      return;
+    // The line's bytes are an upper bound of its code units: what might be too long is decoded, and counted exactly
+    const room = this.#maxEventSize - this.#data.length - this.#lineText.length;
+    if (chunk.length <= SMALL_CHUNK_BYTES && length <= KEPT_BYTES && length <= room && !hasLineEnd(chunk)) {
+      return this.#keep(chunk, 0);
     }
     let bytes = chunk;
     if (kept > 0) {
@@ -315,16 +310,6 @@ export class EventParser {
     this.#hasData = hasData;
     this.#type = type;
     this.#idBuffer = id;
-  }
-
-  /** Fails if the line in progress is too long. Its bytes are an upper bound of their code units: exact only when it matters. */
-  #checkBytes(): void {
-    if (this.#data.length + this.#lineText.length + this.#byteLength <= this.#maxEventSize) return;
-    const whole = this.#byteLength - cutCharacter(this.#bytes, this.#byteLength);
-    const cut = this.#bytes.slice(whole, this.#byteLength);
-    this.#byteLength = whole;
-    this.#parse(this.#decodeKept());
-    this.#keep(cut, 0);
   }
 }
 

@@ -44,13 +44,16 @@ export function parseEvents(
   const { signal, ...parserOptions } = options;
   const chunks = open(source);
   const events = new PulledEvents({
-    read: () => chunks.next(),
-    onRead({ done, value }) {
-      if (!done) return push(value as Uint8Array | string);
-      parser.end();
-      end();
+    async read() {
+      try {
+        const { done, value } = await chunks.next();
+        if (events.hasEnded) return;
+        if (done) end();
+        else push(value);
+      } catch (cause) {
+        end({ error: sourceFailed(cause) });
+      }
     },
-    onFailed: (cause) => end({ error: sourceFailed(cause) }),
     leave(busy) {
       signal?.removeEventListener("abort", abort);
       const stopped = chunks.stop();

@@ -5,13 +5,9 @@ type Result = IteratorResult<ParsedEvent, undefined>;
 const DONE: Result = { done: true, value: undefined };
 
 /** What fills a {@linkcode PulledEvents}, by `push`. */
-export interface EventPuller<T> {
-  /** Reads on by one step. */
-  read(): Promise<T>;
-  /** What the step gave. */
-  onRead?(value: T): void;
-  /** The step has failed. */
-  onFailed?(error: unknown): void;
+export interface EventPuller {
+  /** Reads on by one step. Never rejects. */
+  read(): Promise<unknown>;
   /** Lets go of what is read: the loop has been left. Told whether a `read` is under way. */
   leave(busy: boolean): unknown;
   /** Whether an event, whose turn has come, is given out. */
@@ -22,8 +18,8 @@ export interface EventPuller<T> {
  * Events that are read as they are asked for: no step is taken while one waits to be given out. By hand: an async
  * generator costs several promises an event, this one the promise that `next` returns.
  */
-export class PulledEvents<T> implements AsyncIterableIterator<ParsedEvent, undefined> {
-  readonly #puller: EventPuller<T>;
+export class PulledEvents implements AsyncIterableIterator<ParsedEvent, undefined> {
+  readonly #puller: EventPuller;
   #events: ParsedEvent[] = [];
   #taken = 0;
   /** The `next` that waits for a step; those that overlap it wait for it. */
@@ -31,7 +27,7 @@ export class PulledEvents<T> implements AsyncIterableIterator<ParsedEvent, undef
   #ended = false;
   #failure: { readonly error: unknown } | undefined;
 
-  constructor(puller: EventPuller<T>) {
+  constructor(puller: EventPuller) {
     this.#puller = puller;
   }
 
@@ -40,12 +36,18 @@ export class PulledEvents<T> implements AsyncIterableIterator<ParsedEvent, undef
     return this.#taken === this.#events.length;
   }
 
+  /** Whether nothing follows what waits. */
+  get hasEnded(): boolean {
+    return this.#ended;
+  }
+
   push(event: ParsedEvent): void {
     this.#events.push(event);
   }
 
-  /** Nothing follows what waits, but the failure. */
+  /** Nothing follows what waits, but the failure. The first end stands. */
   end(failure?: { readonly error: unknown }): void {
+    if (this.#ended) return;
     this.#ended = true;
     this.#failure = failure;
   }
@@ -69,7 +71,8 @@ export class PulledEvents<T> implements AsyncIterableIterator<ParsedEvent, undef
 
   async return(): Promise<Result> {
     const left = this.#ended ? undefined : this.#puller.leave(this.#pulling !== undefined);
-    this.end();
+    this.#ended = true;
+    this.#failure = undefined;
     this.drop();
     await left;
     return DONE;
@@ -88,12 +91,7 @@ export class PulledEvents<T> implements AsyncIterableIterator<ParsedEvent, undef
     this.#events = [];
     this.#taken = 0;
     while (!this.#ended) {
-      try {
-        const value = await this.#puller.read();
-        if (!this.#ended) this.#puller.onRead?.(value);
-      } catch (error) {
-        if (!this.#ended) this.#puller.onFailed?.(error);
-      }
+      await this.#puller.read();
       const event = this.#take();
       if (event !== undefined) {
         this.#pulling = undefined;
