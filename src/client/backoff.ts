@@ -22,14 +22,18 @@ export interface BackoffOptions {
    */
   readonly max?: number | undefined;
   /**
-   * The part of each wait that is left to chance, 0 to 1: with 1 a wait is anything from 0 to its longest, so that
-   * clients that were cut off together do not come back together.
+   * The part of a wait that is left to chance, 0 to 1, so that clients that
+   * were cut off together do not come back together. With 1, the first wait is
+   * anything from 0 to its longest, and each further one anything from half of
+   * its longest to all of it.
    *
    * @default {1}
    */
   readonly jitter?: number | undefined;
   /**
-   * How many attempts may fail in a row after the first.
+   * How many attempts may fail in a row after the first. A connection that
+   * ends before it was healthy (see {@linkcode ConnectOptions.backoff}) counts
+   * as a failure.
    *
    * @default {Infinity}
    */
@@ -50,55 +54,40 @@ export interface BackoffOptions {
  */
 export type BackoffFunction = (attempt: number, error: unknown) => number | undefined;
 
-/** Counts the failures in a row. */
-export interface Backoff {
-  /** How many there are. */
-  readonly attempt: number;
-  /** An attempt has succeeded. */
-  reset(): void;
-  /**
-   * An attempt has failed.
-   *
-   * @returns How long to wait, in milliseconds.
-   * @throws {SseError} `retries-exhausted` to give up.
-   * @throws {RangeError} If a function of the caller's gives neither a number >= 0 nor `undefined`.
-   */
-  next(error: Error): number;
+/**
+ * Makes the function that gives the waits.
+ *
+ * @throws {RangeError} If a number is out of bounds.
+ */
+export function makeBackoff(options: BackoffOptions | BackoffFunction = {}): BackoffFunction {
+  if (typeof options === "function") return options;
+  const { initial = 500, factor = 1.5, max = 30_000, jitter = 1, maxRetries = Infinity, maxElapsed = Infinity } =
+    options;
+  for (const [name, value] of Object.entries(options)) {
+    if (value !== undefined) checkNumber(name, value, 0, name === "jitter" ? 1 : undefined);
+  }
+  let since = 0;
+  return (attempt) => {
+    if (attempt === 1) since = performance.now();
+    // Only the first wait may be next to nothing: a server that accepts and ends must not be asked in a tight loop
+    const chance = attempt === 1 ? jitter : jitter / 2;
+    const wait = Math.min(max, initial * factor ** (attempt - 1)) * (1 - chance * Math.random());
+    return attempt > maxRetries || performance.now() - since + wait > maxElapsed ? undefined : wait;
+  };
 }
 
-/** @throws {RangeError} If a number is out of bounds. */
-export function makeBackoff(options: BackoffOptions | BackoffFunction = {}): Backoff {
-  let attempt = 0;
-  let since = 0;
-  const waitFor = typeof options === "function" ? options : exponential(options);
-  return {
-    get attempt() {
-      return attempt;
-    },
-    reset() {
-      attempt = 0;
-    },
-    next(error) {
-      if (attempt++ === 0) since = performance.now();
-      const wait = waitFor(attempt, error);
-      if (wait === undefined) {
-        const message = `Cannot reconnect after ${attempt} failures: ${error.message}`;
-        throw new SseError("retries-exhausted", message, { cause: error });
-      }
-      checkNumber("backoff", wait);
-      return wait;
-    },
-  };
-
-  function exponential(options: BackoffOptions): BackoffFunction {
-    const { initial = 500, factor = 1.5, max = 30_000, jitter = 1, maxRetries = Infinity, maxElapsed = Infinity } =
-      options;
-    for (const [name, value] of Object.entries(options)) {
-      if (value !== undefined) checkNumber(name, value, 0, name === "jitter" ? 1 : undefined);
-    }
-    return () => {
-      const wait = Math.min(max, initial * factor ** (attempt - 1)) * (1 - jitter * Math.random());
-      return attempt > maxRetries || performance.now() - since + wait > maxElapsed ? undefined : wait;
-    };
+/**
+ * The wait before the next attempt, in milliseconds.
+ *
+ * @throws {SseError} `retries-exhausted` to give up.
+ * @throws {RangeError} If a function of the caller's gives neither a number >= 0 nor `undefined`.
+ */
+export function nextWait(backoff: BackoffFunction, attempt: number, error: Error): number {
+  const wait = backoff(attempt, error);
+  if (wait === undefined) {
+    const message = `Cannot reconnect after ${attempt} failures: ${error.message}`;
+    throw new SseError("retries-exhausted", message, { cause: error });
   }
+  checkNumber("backoff", wait);
+  return wait;
 }

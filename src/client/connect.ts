@@ -5,7 +5,7 @@ import type { Gap } from "../wire/gap.ts";
 import { PulledEvents } from "../wire/pulled_events.ts";
 import { sourceFailed } from "../wire/source_failed.ts";
 import { attempt, NO_CONTENT } from "./attempt.ts";
-import { makeBackoff } from "./backoff.ts";
+import { makeBackoff, nextWait } from "./backoff.ts";
 import type { ConnectOptions } from "./connect_options.ts";
 import { isHidden, watchPage } from "./page_events.ts";
 import { call } from "./report.ts";
@@ -114,20 +114,28 @@ export function connect(url: string | URL, options: ConnectOptions = {}): EventS
   const pauses = options.whenHidden === "pause" && reconnect && !(body instanceof ReadableStream);
   let readyState: EventStreamConnection["readyState"] = "connecting";
   let reading: "loop" | "listeners" | undefined;
+  /** Failures since a connection was healthy. */
+  let failures = 0;
+  let openedAt = 0;
   /** The server's reconnection time, in milliseconds. */
   let reconnectionTime = 0;
+  /** When the server lets us come back. */
+  let notBefore = 0;
   /** The ID of the last event that was given out. */
   let givenId = options.lastEventId ?? "";
 
   const loop = new StreamLoop({
     ...options,
-    onEvent: (event) => events.push(event),
+    onEvent(event) {
+      failures = 0;
+      events.push(event);
+    },
     onComment: (comment) => call(options.onComment, comment),
     onRetry: (time) => reconnectionTime = time,
     request: (lastEventId, signal) => attempt(href, options, lastEventId, signal),
     onOpen(response) {
       readyState = "open";
-      backoff.reset();
+      openedAt = performance.now();
       call(options.onOpen, response);
     },
     onLost,
@@ -219,13 +227,20 @@ export function connect(url: string | URL, options: ConnectOptions = {}): EventS
   }
 
   function onPageChange(): void {
-    if (!isHidden()) loop.hurry();
+    if (!isHidden()) loop.hurry(notBefore - performance.now());
     else if (pauses) loop.breakOff(HIDDEN);
   }
 
   /** Whether to try again, and when. */
   function onLost(failure: unknown): number {
+    const now = performance.now();
+    if (readyState === "open" && now - openedAt >= HEALTHY_MS) failures = 0;
     readyState = "connecting";
+    // What the server asks for, it gets, whatever the page does meanwhile
+    const asked = failure === HIDDEN
+      ? 0
+      : Math.max(reconnectionTime, failure instanceof ResponseError ? failure.retryAfter : 0);
+    notBefore = now + asked;
     if (pauses && isHidden()) return Infinity; // until it is shown
     if (failure === HIDDEN) return 0;
     try {
@@ -237,9 +252,8 @@ export function connect(url: string | URL, options: ConnectOptions = {}): EventS
         const message = "Cannot reconnect as the body is a stream: give a function that makes it";
         throw new SseError("body-used", message, { cause: error });
       }
-      const wait = backoff.next(error);
-      const delay = wait + Math.max(reconnectionTime, error instanceof ResponseError ? error.retryAfter : 0);
-      call(options.onRetry, error, delay, backoff.attempt);
+      const delay = asked + nextWait(backoff, ++failures, error);
+      call(options.onRetry, error, delay, failures);
       return delay;
     } catch (error) {
       finish(error === NO_CONTENT ? { reason: "ended" } : { reason: "failed", error });
@@ -248,14 +262,19 @@ export function connect(url: string | URL, options: ConnectOptions = {}): EventS
   }
 }
 
+/** How long a connection without an event must last to count as healthy. */
+const HEALTHY_MS = 5_000;
+
 type Listener = (event: ParsedEvent) => void;
 
 /** Why we let go of the connection of a page that is hidden. */
 const HIDDEN = new Permanent(undefined);
 
 /** Whether it was one of Freshet's own events, and somebody asked to be told of those. */
-function isTold({ type, data }: ParsedEvent, { onClose, onGap }: ConnectOptions): boolean {
-  const hook = type === "gap" ? onGap : type === "close" && onClose && ((told: Gap) => onClose(told.reason));
+function isTold({ type, data }: ParsedEvent, { onCloseNotice, onGap }: ConnectOptions): boolean {
+  const hook = type === "gap"
+    ? onGap
+    : type === "close" && onCloseNotice && ((told: Gap) => onCloseNotice(told.reason));
   if (!hook) return false;
   try {
     const told = JSON.parse(data);

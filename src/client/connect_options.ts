@@ -44,8 +44,10 @@ export interface ConnectOptions {
   readonly reconnect?: boolean | undefined;
   /**
    * How long to wait before connecting again. What the server asks for, by
-   * `retry` in the stream or `Retry-After` with 429 and 503, is waited for
-   * before that. An accepted response begins the count anew.
+   * `retry` in the stream or `Retry-After` with a refusal, is waited for before
+   * that, and is the least wait when the machine is on the network again or the
+   * page is shown. The count begins anew after a connection was healthy: it
+   * gave an event, or lasted 5 s.
    *
    * @default { initial: 500, factor: 1.5, max: 30_000, jitter: 1 }
    */
@@ -89,8 +91,12 @@ export interface ConnectOptions {
   readonly onRetry?: ((error: unknown, delay: number, attempt: number) => void) | undefined;
   /** Takes Freshet's `gap` events, which then are not dispatched: events are missing. */
   readonly onGap?: ((gap: Gap) => void) | undefined;
-  /** Takes Freshet's `close` events, which then are not dispatched: why the server is about to end the stream. */
-  readonly onClose?: ((reason: string) => void) | undefined;
+  /**
+   * Takes Freshet's `close` events, which then are not dispatched: the server
+   * says why it is about to end the stream. The connection goes on, and comes
+   * back; its own end is {@linkcode EventStreamConnection.closed}.
+   */
+  readonly onCloseNotice?: ((reason: string) => void) | undefined;
   /** Called with each comment, as it comes. */
   readonly onComment?: ((comment: string) => void) | undefined;
   /** Closes the connection. A loop over its events then throws the signal's reason. */

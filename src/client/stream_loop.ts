@@ -31,7 +31,8 @@ export class StreamLoop {
   #ended = false;
   #attempt: AbortController | undefined;
   #reader: ReadableStreamDefaultReader<Uint8Array> | undefined;
-  #wake: (() => void) | undefined;
+  /** Waits for so long instead, in milliseconds. */
+  #waitFor: ((ms: number) => void) | undefined;
 
   constructor(host: StreamLoopHost) {
     this.#host = host;
@@ -68,9 +69,9 @@ export class StreamLoop {
     this.#reader?.cancel().catch(() => {}); // wakes whoever waits for a chunk, also where an abort does not
   }
 
-  /** Ends the wait for the next attempt. */
-  hurry(): void {
-    this.#wake?.();
+  /** Cuts the wait for the next attempt short: so many milliseconds are left of it, none if it is no more than 0. */
+  hurry(ms: number): void {
+    this.#waitFor?.(ms);
   }
 
   /** Ends the loop: nothing is dispatched any more, also of a chunk that is being parsed. */
@@ -78,7 +79,7 @@ export class StreamLoop {
     if (this.#ended) return;
     this.#ended = true;
     this.#drop();
-    this.hurry();
+    this.hurry(0);
   }
 
   async #open(): Promise<void> {
@@ -114,13 +115,14 @@ export class StreamLoop {
   async #wait(ms: number): Promise<void> {
     if (this.#ended) return;
     await new Promise<void>((resolve) => {
-      const stop = after(ms, resolve);
-      this.#wake = () => {
+      let stop = after(ms, resolve);
+      this.#waitFor = (ms) => {
         stop();
-        resolve();
+        if (ms > 0) stop = after(ms, resolve);
+        else resolve();
       };
     });
-    this.#wake = undefined;
+    this.#waitFor = undefined;
   }
 
   /** Lets go of the attempt. What has not ended of its stream is not dispatched; the last event ID stays. */

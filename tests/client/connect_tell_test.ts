@@ -14,7 +14,7 @@ describe("connect() tells", () => {
       lastEventId: "of another time",
       fetch: (url, init) => handler(new Request(url, init)),
       onGap: (gap: Gap) => told.push([gap.reason, gap.requested]),
-      onClose: (reason) => {
+      onCloseNotice: (reason) => {
         told.push(reason);
         void connection.close();
       },
@@ -26,12 +26,23 @@ describe("connect() tells", () => {
     assertEquals(told, [["unknown", "of another time"], "a", "drain"]);
   });
 
+  it("of the server's close event, after which it comes back", async () => {
+    const told: string[] = [];
+    const connection = connect("http://localhost", {
+      fetch: answers(stream('event: close\ndata: {"reason":"drain"}\n\n'), open("data: a\n\n")),
+      backoff: SOON,
+      onCloseNotice: (reason) => told.push(reason),
+      onRetry: () => told.push("again"),
+    });
+    assertEquals([await data(connection, 1), told], [["a"], ["drain", "again"]]);
+  });
+
   it("dispatches what only looks like them, and all of them when nobody asked", async () => {
     const text = 'event: gap\ndata: 7\n\nevent: close\ndata: bye\n\nevent: gap\ndata: {"reason":"x"}\n\n';
     const options = { fetch: answers(stream(text)), reconnect: false };
     assertEquals((await data(connect("http://localhost", options))).length, 3);
     const told: unknown[] = [];
-    const hooks = { onGap: (gap: Gap) => told.push(gap.reason), onClose: (reason: string) => told.push(reason) };
+    const hooks = { onGap: (gap: Gap) => told.push(gap.reason), onCloseNotice: (reason: string) => told.push(reason) };
     assertEquals(await data(connect("http://localhost", { ...options, ...hooks })), ["7", "bye"]);
     assertEquals(told, ["x"]);
   });
