@@ -1,26 +1,31 @@
 /** How much is done before other work of the event loop gets its turn: pieces of work, and milliseconds. */
 const STINT = { pieces: 1_000, ms: 10 };
-/** How many pieces are done between two looks at the clock. */
+/** After how many pieces the clock is looked at. */
 const PIECES_A_LOOK = 32;
 
 /** Counts the work of one turn of the event loop, so that one task gives way to all others in good time. */
 export class Stint {
   #pieces = 0;
+  #nextLook = 0;
   #until = 0;
 
   /** A new turn has begun. */
   begin(): void {
     this.#pieces = 0;
+    this.#nextLook = PIECES_A_LOOK;
     this.#until = performance.now() + STINT.ms;
   }
 
   /**
-   * Counts a piece of work.
+   * Counts pieces of work.
    *
    * @returns Whether it is time to give way.
    */
-  isOver(): boolean {
-    if (++this.#pieces >= STINT.pieces) return true;
-    return this.#pieces % PIECES_A_LOOK === 0 && performance.now() >= this.#until;
+  isOver(pieces: number = 1): boolean {
+    this.#pieces += pieces;
+    if (this.#pieces >= STINT.pieces) return true;
+    if (this.#pieces < this.#nextLook) return false;
+    this.#nextLook = this.#pieces + PIECES_A_LOOK;
+    return performance.now() >= this.#until;
   }
 }

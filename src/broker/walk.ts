@@ -4,6 +4,9 @@ import type { Entry } from "./entry.ts";
 import type { Group } from "./group.ts";
 import { Stint } from "./stint.ts";
 
+/** How many events, handed to one walker, are a piece of work. */
+const EVENTS_A_PIECE = 16;
+
 /** Who reads the log, and is taken along by a walk. */
 export interface Walker {
   readonly group: Group;
@@ -142,9 +145,11 @@ export class Walk {
       if (part === undefined) parts.set(group, part = new Part(reached.get(group) ?? [], chunks));
       this.delete(walker);
       if (walker.hasGap) walker.tellGap(part.before(walker.position) ?? Math.max(upTo, walker.position));
-      if (walker.hasRoom && walker.position < upTo) walker.serve(part.after(walker.position), upTo, chunks);
+      const chunk = part.after(walker.position);
+      if (walker.hasRoom && walker.position < upTo) walker.serve(chunk, upTo, chunks);
       this.#host.advance(walker);
-      if (this.#stint.isOver()) await this.giveWay();
+      // Its filter looks at each event
+      if (this.#stint.isOver(1 + (chunk?.length ?? 0) / EVENTS_A_PIECE)) await this.giveWay();
     }
   }
 
