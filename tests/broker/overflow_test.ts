@@ -128,6 +128,7 @@ describe("Broker: a slow subscriber", () => {
     await publishAll(broker, "a", 1_000);
     assertEquals(quick.data.length, 1_000);
     assertLess(stalled.bufferedBytes, 1_001);
+    stalled.leave();
   });
 
   it("is ended when its budget has been full for longer than writeTimeout", async () => {

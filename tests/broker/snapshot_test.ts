@@ -85,6 +85,7 @@ describe("Broker: snapshot and filter", () => {
       sink.drain({ pause: true });
     }
     assertEquals(sink.events.length, 100);
+    sink.leave();
   });
 
   for (

@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
-import { describe, it } from "node:test";
+import { describe, it, mock } from "node:test";
 import { parseEvents } from "../../mod.ts";
 import { connect } from "../../src/client/mod.ts";
 import { createDemo } from "../../src/hub/hub.ts";
@@ -32,6 +32,31 @@ describe("createDemo()", () => {
       await response.text(),
       /^id: hello\ndata: Hello, 192\.0\.2\.1:\d+!\n\nid: message-1\ndata: \{\ndata: {3}"time": \d+,\ndata: {3}"random": "\w{16}"\ndata: \}\n\nid: message-2\n/,
     );
+  });
+
+  it("sends a message every second unless told otherwise", async () => {
+    mock.timers.enable({ apis: ["setTimeout"] });
+    try {
+      const reader = (await ask("/stream?count=3", {}, createDemo())).body!.getReader();
+      let text = "";
+      const reading = (async () => {
+        for (let chunk = await reader.read(); !chunk.done; chunk = await reader.read()) {
+          text += new TextDecoder().decode(chunk.value);
+        }
+      })();
+      for (let message = 0; message <= 3; message++) {
+        for (const ms of message === 0 ? [0] : [999, 1]) {
+          const before = text;
+          mock.timers.tick(ms);
+          for (let turn = 0; turn < 10; turn++) await new Promise((resolve) => setImmediate(resolve));
+          if (ms === 999) assertEquals(text, before);
+        }
+        assertMatch(text, message === 0 ? /^id: hello\n/ : new RegExp(`\nid: message-${message}\n`));
+      }
+      await reading;
+    } finally {
+      mock.timers.reset();
+    }
   });
 
   it("has the same random text for a number always, and resumes with it", async () => {

@@ -31,12 +31,10 @@ describe("mpetazzoni/sse-server's users run freshet demo", () => {
     assertEquals([anonymous.status, anonymous.headers.get("access-control-allow-origin")], [401, "*"]);
     await anonymous.text();
 
-    const response = await ask("stream?count=2");
+    const response = await ask("stream?count=2&interval=1");
     assertEquals(response.headers.get("content-type"), "text/event-stream");
     assertEquals(response.headers.get("x-expected-events"), "2");
-    const start = Date.now();
     const text = await response.text();
-    assert(Date.now() - start > 1_500, "a message comes every second");
     assertMatch(
       text,
       /^id: hello\ndata: Hello, 127\.0\.0\.1:\d+!\n\n(?:id: message-[12]\ndata: \{\ndata: {3}"time": \d+,\ndata: {3}"random": "\w{16}"\ndata: \}\n\n){2}$/,
