@@ -3,6 +3,7 @@ import { describe, it, mock } from "node:test";
 import { connect, type ConnectOptions, type EventStreamConnection } from "../../src/client/mod.ts";
 import { answers, data, stream } from "../support/answers.ts";
 import { FakePage } from "../support/fake_page.ts";
+import { settle } from "../support/settle.ts";
 import { VirtualClock } from "../support/virtual_clock.ts";
 
 /** A connection whose attempts, and the waits between them, are awaited by a test. */
@@ -48,11 +49,6 @@ function held(): { response: Response; end: () => void } {
   let end = (): void => {};
   const body = new ReadableStream<Uint8Array>({ start: (controller) => end = () => controller.close() });
   return { response: new Response(body, { headers: { "content-type": "text/event-stream" } }), end: () => end() };
-}
-
-/** Lets what waits for nothing but promises happen. */
-async function settle(): Promise<void> {
-  for (let i = 0; i < 100; i++) await undefined;
 }
 
 describe("connect() backs off", () => {

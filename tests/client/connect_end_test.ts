@@ -3,6 +3,7 @@ import { describe, it } from "node:test";
 import { connect, type ConnectOptions, ResponseError, SseError } from "../../src/client/mod.ts";
 import { answers, data, failureOf, open, SOON, stream } from "../support/answers.ts";
 import { ScriptedServer } from "../support/scripted_server.ts";
+import { settle } from "../support/settle.ts";
 
 describe("connect() refuses at once", () => {
   const refused: ReadonlyArray<readonly [what: string, kind: typeof TypeError, url: string, options: unknown]> = [
@@ -149,15 +150,23 @@ describe("connect() with a signal", () => {
   for (const when of ["connecting", "reading", "waiting"] as const) {
     it(`throws the signal's reason when it is aborted while ${when}`, async () => {
       const controller = new AbortController();
+      const reached = Promise.withResolvers<void>();
       const connection = connect("http://localhost", {
         signal: controller.signal,
         fetch: when === "connecting"
-          ? () => new Promise(() => {})
+          ? () => {
+            reached.resolve();
+            return new Promise(() => {});
+          }
           : answers(when === "reading" ? open("") : stream("")),
+        onOpen: () => when === "reading" && reached.resolve(),
+        onRetry: () => reached.resolve(),
         backoff: { initial: 1e9, jitter: 0 },
       });
       const reading = data(connection).catch((error) => error);
-      setTimeout(() => controller.abort("enough"), 20);
+      await reached.promise;
+      await settle();
+      controller.abort("enough");
       assertEquals(await reading, "enough");
       assertEquals(await connection.closed, { reason: "aborted", error: "enough" });
     });

@@ -4,6 +4,7 @@ import { connect, type ParsedEvent, type ResponseError } from "../../src/client/
 import { answers, data, open, stream } from "../support/answers.ts";
 import { observeApart } from "../support/observe_apart.ts";
 import { ScriptedServer } from "../support/scripted_server.ts";
+import { settle } from "../support/settle.ts";
 
 describe("connect() read in a loop", () => {
   it("asks for nothing before the first next()", async () => {
@@ -15,7 +16,7 @@ describe("connect() read in a loop", () => {
       },
     });
     const events = connection[Symbol.asyncIterator]();
-    await new Promise((resolve) => setTimeout(resolve, 20));
+    await settle();
     assertEquals([calls, connection.readyState], [0, "connecting"]);
     const next = events.next();
     await connection.close();
@@ -75,19 +76,21 @@ describe("connect() read in a loop", () => {
     let pulled = 0;
     await using server = await ScriptedServer.start();
     const total = 1_000;
-    server.onRequest = () => ({
-      chunks: (function* () {
-        for (; pulled < total; pulled++) yield chunk;
-      })(),
-      paced: true,
-      then: "end",
-    });
+    server.onRequest = ({ path }) =>
+      path === "/turn" ? { status: 204 } : ({
+        chunks: (function* () {
+          for (; pulled < total; pulled++) yield chunk;
+        })(),
+        paced: true,
+        then: "end",
+      });
     const connection = connect(server.url, { reconnect: false });
     const events = connection[Symbol.asyncIterator]();
     await events.next();
-    for (let before = -1; before !== pulled;) { // until the server is held up
+    // Until the server is held up: it answers others, and sends nothing here meanwhile
+    for (let idle = 0, before = -1; idle < 50; idle = before === pulled ? idle + 1 : 0) {
       before = pulled;
-      await new Promise((resolve) => setTimeout(resolve, 200));
+      await (await fetch(`${server.url}turn`)).body?.cancel();
     }
     assertLess(pulled, 400); // 26 MB: buffers of the kernel and the runtime
     let count = 1;
@@ -140,7 +143,7 @@ describe("connect() read by listeners", () => {
     });
     connection.onAny(({ data }) => seen.push(`any ${data}`));
     assertEquals(await connection.closed, { reason: "closed" });
-    await new Promise((resolve) => setTimeout(resolve, 10));
+    await settle();
     assertEquals([seen, connection.lastEventId], [["a", "any a", "b"], "2"]);
   });
 

@@ -38,7 +38,7 @@ describe("connect() comes back", () => {
     for (
       const [value, least, most] of [
         ["7", 7_000, 7_001],
-        [new Date(Date.now() + 60_000).toUTCString(), 58_000, 60_001],
+        [new Date(Date.now() + 600_000).toUTCString(), 580_000, 600_001], // a date is in seconds
         ["x", 0, 1],
       ] as const
     ) {

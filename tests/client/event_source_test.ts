@@ -43,7 +43,7 @@ if (runtime === "deno" && native !== undefined) {
       it(`${deviation === undefined ? "" : "deviates: not "}${one.says}`, { timeout: 20_000 }, async () => {
         const { types = [], closesAt, throwsAt, sees } = one;
         const { seen } = await playEventSource(one, (url) => {
-          const count = deviation === undefined ? sees.length : 1; // it is seen a moment later
+          const { length: count } = deviation ?? sees;
           return observeEventSource(native, { url, types, closesAt, throwsAt, count });
         });
         const withoutOrigin = (sights: readonly string[]) => sights.map((sight) => sight.replace(" origin=other", ""));

@@ -7,6 +7,7 @@ export async function playEventSource(
   observe: (url: string) => Promise<string[]>,
 ): Promise<{ seen: string[]; asked: (string | undefined)[]; expected: readonly (string | undefined)[] }> {
   await using server = await ScriptedServer.start();
+  server.onRequest = ({ path }) => path === "/answer" ? { status: 204 } : undefined; // the observer's
   const other = `http://localhost:${server.port}/other`;
   server.add(...script.map((response) => {
     const { location } = response.headers ?? {};
