@@ -41,6 +41,10 @@ const specs: OptionSpecs = {
   "trust-proxy": { value: "CIDR", multiple: true, help: "Proxies whose X-Forwarded-For is believed" },
   "max-connections": { value: "N", help: "Streams that may be open" },
   "max-connections-per-ip": { value: "N", help: "Streams that one address may have open" },
+  "unknown-id": {
+    value: "all|start",
+    help: "What an unknown last event ID gets: all that is kept, or what is new (all)",
+  },
   heartbeat: { value: "SECONDS", help: "Between two heartbeats (15)" },
   "no-admin": { help: "No admin page" },
   "admin-password-file": {
@@ -89,6 +93,7 @@ export async function serveCommand(args: readonly string[]): Promise<number> {
   if (!isDev && tokens === undefined && control === undefined) {
     process.stderr.write("freshet: nobody can publish: give --bind-control, or --secret-file or --jwks for tokens\n");
   }
+  const unknownId = unknownIdOf(options);
   const where = options.text("store") ?? "memory";
   const workers = options.number("workers", 1);
   if (workers !== undefined && workerNumber() === undefined) {
@@ -120,6 +125,7 @@ export async function serveCommand(args: readonly string[]): Promise<number> {
     maxConnections: options.number("max-connections", 1),
     maxConnectionsPerAddress: options.number("max-connections-per-ip", 1),
     prefixMatch: options.has("prefix-match"),
+    unknownId,
     admin: options.has("no-admin") ? false : adminOf(options),
     node: [`freshet-${hostname()}`, workerNumber()].filter((part) => part !== undefined).join("-"),
     onRequest: logger(options.text("log") ?? "off"),
@@ -204,6 +210,12 @@ function corsOf(options: Options): { origins: "*" | readonly string[]; credentia
     return { origins: "*", credentials: false };
   }
   return { origins, credentials: options.text("cookie") !== undefined };
+}
+
+function unknownIdOf(options: Options): "all" | "start" {
+  const value = options.text("unknown-id") ?? "all";
+  if (value !== "all" && value !== "start") throw new UsageError(`--unknown-id must be all or start: got ${value}`);
+  return value;
 }
 
 function adminOf(options: Options): { password: string } | undefined {

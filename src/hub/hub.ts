@@ -109,6 +109,7 @@ export function createHub(options: HubOptions = {}): Hub {
   const streams = createHandler(broker, {
     topics: (request) => wantedBy(request, accesses.get(request)!),
     ...(cors && { cors }),
+    unknownId: options.unknownId,
     async authorize(request, info) {
       const access = accesses.get(request) ?? await accessOf(request, tokens);
       if (access instanceof Response) return access;

@@ -58,6 +58,14 @@ export interface HubOptions {
    */
   readonly prefixMatch?: boolean | undefined;
   /**
+   * What a last event ID that is unknown here leads to, after a `gap`: all that
+   * is retained, or nothing but what is new (`"start"`). All may be much, when many
+   * clients return to a hub that has lost its log.
+   *
+   * @default {"all"}
+   */
+  readonly unknownId?: "all" | "start" | undefined;
+  /**
    * The admin page: `false` for none; `{ password }` lets in who knows it, on
    * the public address too, as the user `admin`.
    *

@@ -69,4 +69,42 @@ describe("Broker: hooks and stats", () => {
     assertEquals(sink.writes.length, length + 1);
     assertEquals(sink.data, numbers(16));
   });
+
+  it("ends a subscriber whose filter is asynchronous, and says why", async () => {
+    const errors: unknown[] = [];
+    await using broker = new Broker({ onError: (error) => errors.push(error) });
+    const filter = (() => Promise.resolve(false)) as unknown as () => boolean;
+    const filtered = broker.subscribe("a", { filter });
+    const others = [new TestSink(filtered), new TestSink(broker.subscribe("a"))];
+    await turns();
+    await broker.publish("a", { data: "x" });
+    assertEquals(await filtered.closed, "error");
+    await others[1]!.until(({ events }) => events.length === 1);
+    assertEquals(others[0]!.events.map(({ type }) => type), ["close"]);
+    assertEquals(errors.map(String), [
+      "TypeError: Cannot filter events as filter must return a boolean: got a promise",
+    ]);
+  });
+
+  it("asks for an event's key once, and ends a subscriber whose key is no string", async () => {
+    const errors: unknown[] = [];
+    await using broker = new Broker({ heartbeat: 0, onError: (error) => errors.push(error) });
+    const asked: string[] = [];
+    const key = ({ data }: { data: string }): string => (asked.push(data), data === "bad" ? 1 as never : data);
+    const subscriber = broker.subscribe("a", { overflow: "conflate", key, maxBufferedBytes: 200 });
+    const sink = new TestSink(subscriber);
+    await turns();
+    sink.pause();
+    for (const data of ["1", "2", "3", "4", "5", "6", "7", "8"]) await broker.publish("a", { data });
+    await turns();
+    sink.drain();
+    await turns();
+    assertEquals(asked.length, new Set(asked).size);
+    sink.pause();
+    for (const data of ["9", "10", "11", "12", "bad"]) await broker.publish("a", { data });
+    await turns();
+    assertEquals(String(errors[0]), "TypeError: Cannot conflate events as key must return a string: got number");
+    sink.drain();
+    assertEquals(await subscriber.closed, "error");
+  });
 });

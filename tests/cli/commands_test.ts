@@ -29,6 +29,7 @@ describe("freshet", () => {
     ["a trusted proxy that is no network", ["serve", "--trust-proxy", "10.0.0.0/99"], "10.0.0.0/99"],
     ["a cookie for all origins", ["serve", "--secret", "x", "--cookie", "c", "--allow-origin", "*"], "--cookie"],
     ["a store that is not there", ["serve", "--store", "mongodb://x"], "--store"],
+    ["an unknown ID that leads nowhere", ["serve", "--unknown-id", "none"], "--unknown-id"],
     ["a log that is none", ["serve", "--log", "xml"], "--log"],
     ["tail without a URL", ["tail"], "URL"],
     ["tail of what is no URL", ["tail", "nowhere"], "nowhere"],

@@ -17,6 +17,19 @@ describe("A hub told so", () => {
       await events.return?.();
     }, { tokens: undefined, prefixMatch: true }));
 
+  it("sends who comes with an unknown last event ID only what is new", () =>
+    withHub(async (hub) => {
+      const publish = (data: string) =>
+        hub.control(new Request("http://localhost/publish/a", { method: "POST", body: data }));
+      await publish("old");
+      const events = parseEvents(await get(hub, "/subscribe/a", { "last-event-id": "of-another-log" }));
+      const { type, data } = (await events.next()).value!;
+      assertEquals([type, JSON.parse(data).reason], ["gap", "unknown"]);
+      await publish("new");
+      assertEquals((await events.next()).value?.data, "new");
+      await events.return?.();
+    }, { tokens: undefined, unknownId: "start" }));
+
   it("gives users in channels their own all the same", () =>
     withHub(async (hub) => {
       const made = await token({ userId: "ann", channel: "chat" });
