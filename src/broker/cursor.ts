@@ -228,8 +228,8 @@ export class Cursor implements Subscriber, Receiver, OutletHost {
   lostUntil(position: number): void {
     if (this.#state.is === "live") this.#host.settle(this);
     const state = this.#state;
-    // One without a place has none to lose. One that is behind reads on from where it is, and is told what is missing there
-    if (state.is === "waiting" || state.is === "ended" || state.is !== "live" && this.#position <= position) return;
+    // One that is behind, or has no place yet, reads on from where it is, and is told what is missing there
+    if (state.is === "ended" || state.is !== "live" && this.#position <= position) return;
     if (state.is === "catching-up") this.#host.stay(this); // it is under way from its old place
     this.#position = position;
     const missing = this.#missing("lost");
@@ -294,7 +294,8 @@ export class Cursor implements Subscriber, Receiver, OutletHost {
     if (missing === undefined) this.#writeCheckpoint();
     else if (retry === undefined && this.#bytes === 0) this.#write(COMMENT_CHUNK);
     this.#become({ is: "catching-up", missing, isFull: false });
-    this.#host.advance(this);
+    if (missing !== undefined && snapshot !== undefined) this.tellGap(this.#position); // it needs nothing of the log
+    else this.#host.advance(this);
   }
 
   #own(chunk: EntryChunk, state: SubscriberState, chunks: Chunks): EntryChunk | undefined {

@@ -3,9 +3,9 @@ import type { CloseReason, Subscriber } from "./subscriber.ts";
 /** Tells those who want to know that a subscriber has ended, and why. */
 export class Ending {
   #reason: CloseReason | undefined;
-  /** Made when it is asked for: ten thousand idle subscribers need none. */
+  // Made when they are asked for: ten thousand idle subscribers need none
   #promise: PromiseWithResolvers<CloseReason> | undefined;
-  #callbacks: ((subscriber: Subscriber) => void)[] = [];
+  #callbacks: ((subscriber: Subscriber) => void)[] | undefined;
 
   /** Resolves with the reason. */
   get reason(): Promise<CloseReason> {
@@ -19,7 +19,7 @@ export class Ending {
   /** Calls once it has ended, or at once if it has. */
   once(subscriber: Subscriber, callback: (subscriber: Subscriber) => void): void {
     if (this.#reason !== undefined) callback(subscriber);
-    else this.#callbacks.push(callback);
+    else (this.#callbacks ??= []).push(callback);
   }
 
   /**
@@ -30,7 +30,7 @@ export class Ending {
   tell(subscriber: Subscriber, reason: CloseReason, onError: (error: unknown) => void): void {
     this.#reason = reason;
     this.#promise?.resolve(reason);
-    for (const callback of this.#callbacks.splice(0)) {
+    for (const callback of this.#callbacks?.splice(0) ?? []) {
       try {
         callback(subscriber);
       } catch (error) {

@@ -67,7 +67,13 @@ export class Outlet {
 
   /** What the sink holds: bytes, or code units in the same process. */
   get buffered(): number {
-    return this.#phase === "open" ? this.#sink!.bufferedBytes : 0;
+    if (this.#phase !== "open") return 0;
+    try {
+      return this.#sink!.bufferedBytes;
+    } catch {
+      this.#leaveLater();
+      return 0;
+    }
   }
 
   /**
@@ -112,7 +118,10 @@ export class Outlet {
     if (this.#phase !== "open") return this.drop();
     this.#phase = "ending";
     const sink = this.#sink!;
-    if (!this.#guard(() => sink.end()) || sink.bufferedBytes === 0) return this.drop();
+    let held = 0;
+    if (!this.#guard(() => sink.end()) || !this.#guard(() => held = sink.bufferedBytes) || held === 0) {
+      return this.drop();
+    }
     this.#endTimer = setTimeout(() => this.abort(), END_MS);
     if (!this.#draining) {
       this.#draining = true;
@@ -139,11 +148,15 @@ export class Outlet {
   readonly #leave = (): void => {
     if (this.#phase === "ending") return this.drop();
     if (this.#phase !== "open" && this.#phase !== "unopened") return;
-    const isLater = this.#calling || this.#phase === "unopened";
+    if (this.#calling || this.#phase === "unopened") return this.#leaveLater();
     this.#phase = "broken";
-    if (isLater) queueMicrotask(() => this.#host.left());
-    else this.#host.left();
+    this.#host.left();
   };
+
+  #leaveLater(): void {
+    this.#phase = "broken";
+    queueMicrotask(() => this.#host.left());
+  }
 
   #onDrained(): void {
     if (this.#calling) return queueMicrotask(() => this.#onDrained());
@@ -159,7 +172,9 @@ export class Outlet {
       this.#stalledSince = 0;
       return;
     }
-    const progress = this.#sink!.progress ?? this.#written - buffered;
+    let progress: number | undefined;
+    this.#guard(() => progress = this.#sink!.progress);
+    progress ??= this.#written - buffered;
     if (this.#stalledSince === 0 || progress > this.#progress) this.#stalledSince = now;
     // It may fall as well: a sink also holds what frames a chunk, which was not written here
     this.#progress = progress;

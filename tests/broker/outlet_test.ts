@@ -69,6 +69,20 @@ describe("Outlet: write()", () => {
     assertEquals(told, ["left"]);
   });
 
+  it("does not throw what the sink throws when it is asked what it holds", async () => {
+    const { outlet, told } = open({
+      get bufferedBytes(): number {
+        throw new Error("gone");
+      },
+    });
+    assertEquals(outlet.buffered, 0);
+    assertEquals(told, []);
+    await turns(1);
+    assertEquals(told, ["left"]);
+    outlet.end(CHUNK);
+    assertEquals(told, ["left", "closed"]);
+  });
+
   it("takes nothing after the end", () => {
     let writes = 0;
     const { outlet, told } = open({ bufferedBytes: 0, write: () => void writes++ });
