@@ -31,9 +31,21 @@ export interface EngineSpec {
   /** The program, if it is on this machine. */
   readonly program: string | undefined;
   /** Fills its folder; once. */
-  prepare?(folder: string): void;
+  prepare?(folder: string): void | Promise<void>;
   command(folder: string, port: number): { args: string[]; uid?: number; gid?: number };
   url(port: number): string;
+  /** What makes another server that follows one: what that acknowledges comes later. */
+  readonly replica?: ReplicaSpec;
+}
+
+/** How an engine replicates. */
+export interface ReplicaSpec {
+  /** Fills the folder of a replica of the server at a port, and says what its command has beside the usual. */
+  prepare(folder: string, primary: number): Promise<string[]>;
+  /** Makes a replica the primary. */
+  promote(port: number): Promise<unknown>;
+  /** How far a server is, in bytes: a replica as far as its primary, once it has everything. */
+  position(port: number): Promise<number>;
 }
 
 const running = new Set<ChildProcess>();
@@ -61,11 +73,31 @@ export const redisServer: EngineSpec = {
   command: (folder, port) => ({
     args: [
       ...["--port", String(port), "--bind", "127.0.0.1", "--dir", folder],
-      ...["--save", "", "--appendonly", "yes", "--appendfsync", "always"],
+      ...["--save", "", "--appendonly", "yes", "--appendfsync", "always", "--repl-diskless-sync-delay", "0"],
     ],
   }),
   url: (port) => `redis://127.0.0.1:${port}`,
+  replica: {
+    prepare: (_folder, primary) => Promise.resolve(["--replicaof", "127.0.0.1", String(primary)]),
+    promote: (port) => run("redis-cli", "-p", String(port), "REPLICAOF", "NO", "ONE"),
+    async position(port) {
+      const info = await run("redis-cli", "-p", String(port), "INFO", "replication");
+      return Number(/master_repl_offset:(\d+)/.exec(info)![1]);
+    },
+  },
 };
+
+/** What a program prints. What it speaks to may be in this process. */
+async function run(program: string, ...args: string[]): Promise<string> {
+  const child = spawn(program, args, { stdio: ["ignore", "pipe", "pipe"] });
+  let said = "";
+  for (const stream of [child.stdout!, child.stderr!]) {
+    stream.on("data", (bytes: Uint8Array) => said += new TextDecoder().decode(bytes));
+  }
+  const status = await new Promise((resolve) => child.once("close", resolve));
+  if (status !== 0) throw new Error(`${program} ${args.join(" ")}: ${said}`);
+  return said;
+}
 
 export const natsServer: EngineSpec = {
   name: "nats-server",
@@ -110,14 +142,88 @@ export const postgresServer: EngineSpec = {
     ...postgresUser,
   }),
   url: (port) => `postgres://postgres@127.0.0.1:${port}/postgres`,
+  replica: {
+    async prepare(folder, primary) {
+      const from = ["-h", "127.0.0.1", "-p", String(primary), "-U", "postgres"];
+      const how = ["-D", `${folder}/data`, "-R", "-X", "stream", "-c", "fast", "-N"];
+      await answering(() => run(`${postgresBin}/pg_basebackup`, ...from, ...how));
+      const { uid, gid } = postgresUser;
+      if (uid !== undefined) await run("chown", "-R", `${uid}:${gid}`, folder);
+      return [];
+    },
+    promote: (port) => ask(port, "SELECT pg_promote()"),
+    position: async (port) => Number(await ask(port, `SELECT pg_wal_lsn_diff(${LSN}, '0/0')`)),
+  },
 };
+
+const LSN = "CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_flush_lsn() END";
+
+function ask(port: number, query: string): Promise<string> {
+  return answering(() =>
+    run(`${postgresBin}/psql`, "-h", "127.0.0.1", "-p", String(port), "-U", "postgres", "-Atc", query)
+  );
+}
+
+/** Asks until it is answered: a server takes connections before it does. */
+async function answering(ask: () => Promise<string>): Promise<string> {
+  for (const end = Date.now() + 30_000;;) {
+    try {
+      return await ask();
+    } catch (error) {
+      if (Date.now() > end) throw error;
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+  }
+}
+
+/** An engine that follows another. */
+export interface Replica extends Engine {
+  /** Waits until it has all that its primary has now. */
+  catchUp(): Promise<void>;
+  /** Makes it the primary. */
+  promote(): Promise<unknown>;
+}
+
+/**
+ * Starts a replica.
+ *
+ * @param primary What it follows.
+ * @param through The port by which it does, which may lead there by way of something else.
+ */
+export async function startReplica(spec: EngineSpec, primary: Engine, through: number): Promise<Replica> {
+  const { prepare, promote, position } = spec.replica!;
+  let more: string[] = [];
+  const engine = await startEngine({
+    ...spec,
+    async prepare(folder) {
+      more = await prepare(folder, through);
+    },
+    command: (folder, port) => {
+      const { args, ...user } = spec.command(folder, port);
+      return { args: [...args, ...more], ...user };
+    },
+  });
+  return {
+    ...engine,
+    promote: () => promote(engine.port),
+    async catchUp() {
+      const until = await position(primary.port);
+      for (const end = Date.now() + 30_000;;) {
+        const reached = await position(engine.port);
+        if (reached >= until) return;
+        if (Date.now() > end) throw new Error(`the replica got no further than ${reached} of ${until}`);
+        await new Promise((resolve) => setTimeout(resolve, 20));
+      }
+    },
+  };
+}
 
 /** Starts an engine, and waits until it takes connections. */
 export async function startEngine(spec: EngineSpec): Promise<Engine> {
   const folder = mkdtempSync(join(tmpdir(), "freshet-engine-"));
   const copy = `${folder}-copy`;
   folders.add(folder).add(copy);
-  spec.prepare?.(folder);
+  await spec.prepare?.(folder);
   const port = await freePort();
   let child = await start(spec, folder, port);
   const signal = (pids: readonly number[], name: NodeJS.Signals): void => {

@@ -1,7 +1,7 @@
 import type { AppendResult, NewEvent } from "../replay_store.ts";
 import type { Batches } from "./append_queue.ts";
 import type { LogEntry } from "./event_body.ts";
-import type { LogState } from "./state.ts";
+import type { Hole, LogState } from "./state.ts";
 
 /** How long `next` of an engine may wait for entries, in milliseconds. */
 export const NEXT_MS = 2_000;
@@ -33,6 +33,8 @@ export interface LogPage {
 /** What an engine made of a batch. */
 export interface LogAppended {
   readonly epoch: string;
+  /** The log's holes, if they are not those that are known: to be taken in before the positions are. */
+  readonly holes?: readonly Hole[] | undefined;
   readonly results: readonly AppendResult[];
   /** The newest position of the batch; 0 if it held doubles only. */
   readonly newest: number;
@@ -51,8 +53,12 @@ export interface LogEngine {
   isPassing(error: unknown): boolean;
   /** What the log is; makes it where there is none. */
   state(): Promise<LogState>;
-  /** Stores a batch, once however often it is sent; see `SendBatch`. */
-  append(batch: readonly NewEvent[], sequence: number): Promise<LogAppended>;
+  /**
+   * Stores a batch, once however often it is sent; see `SendBatch`.
+   *
+   * @param known The end of the last hole that is known; 0 if none is.
+   */
+  append(batch: readonly NewEvent[], sequence: number, known: number): Promise<LogAppended>;
   /** Entries after a position, upwards. */
   page(after: number, wanted: WantedPage): Promise<LogPage>;
   /** Resolves when pages that were asked for are on their way, if they are not at once. */
@@ -63,8 +69,12 @@ export interface LogEngine {
   entryFrom(position: number): Promise<LogEntry | undefined>;
   /** The entry of an own ID, if it is retained. */
   find(ownId: string): Promise<LogEntry | undefined>;
-  /** Says to every reader, as an entry of the log, that a hole took events with it. Once for each hole. */
-  tellLoss(hole: { readonly to: number }): Promise<void>;
+  /**
+   * Says to every reader, as an entry of the log, that a hole took events with it. Once for each hole.
+   *
+   * @returns The position of that entry; 0 if it was there already.
+   */
+  tellLoss(hole: Hole): Promise<number>;
   /** Waits for entries after a position, for some seconds; none if none came. */
   next(after: number): Promise<readonly LogEntry[]>;
   /** Lets go of what `next` holds, and makes the one under way reject. It may be called again. */

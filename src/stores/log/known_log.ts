@@ -1,5 +1,10 @@
-import type { LogEngine } from "./engine.ts";
-import type { LogState } from "./state.ts";
+import { Pauses } from "../../time/pauses.ts";
+import { within } from "../../time/within.ts";
+import type { LogAppended, LogEngine } from "./engine.ts";
+import type { Hole, LogIdentity, LogState } from "./state.ts";
+
+/** How long to wait after a loss could not be told: doubled each time, up to the last. */
+const RETRY_MS = { first: 50, last: 1_000 };
 
 /** Who is told what becomes known of a log. */
 export interface LogWatcher {
@@ -7,6 +12,8 @@ export interface LogWatcher {
   onChange(): void;
   /** It is another log, whose positions begin after this one. */
   onAnother(position: number): void;
+  /** Something failed that is tried again. */
+  onError(error: unknown): void;
 }
 
 /**
@@ -14,29 +21,42 @@ export interface LogWatcher {
  *
  * An engine that comes back from an outage may have lost what it acknowledged last. It goes on far above, behind a hole in
  * the positions: a process that has seen a position inside the hole knows of the loss, and tells all others by an entry of
- * the log.
+ * the log. So the holes that an answer tells of are taken in before its positions: these are beyond the hole already.
  */
 export class KnownLog {
   readonly #engine: LogEngine;
+  readonly #timeout: number;
   readonly #watcher: LogWatcher;
-  #state: LogState | undefined;
+  readonly #pauses = new Pauses();
+  #identity: LogIdentity | undefined;
   #seen = 0;
+  /** Holes that took something which this process has seen, until that is told. */
+  #untold: Hole[] = [];
+  #isTelling = false;
+  #closed = false;
   /** Whether somebody follows it, and so keeps what is known new. */
   isFollowed = false;
 
-  constructor(engine: LogEngine, watcher: LogWatcher) {
+  /** @param timeout How long the engine may take to answer, in milliseconds. */
+  constructor(engine: LogEngine, timeout: number, watcher: LogWatcher) {
     this.#engine = engine;
+    this.#timeout = timeout;
     this.#watcher = watcher;
   }
 
-  /** What it was when it was last asked for; `undefined` if it was not. */
-  get state(): LogState | undefined {
-    return this.#state;
+  /** Which log it was when it was last heard of; `undefined` if it was not. */
+  get identity(): LogIdentity | undefined {
+    return this.#identity;
   }
 
   /** The newest position that this process knows of. */
   get seen(): number {
     return this.#seen;
+  }
+
+  /** The end of the last hole that is known. */
+  get lastHole(): number {
+    return endOf(this.#identity);
   }
 
   /** Notes that there is a position. */
@@ -45,23 +65,72 @@ export class KnownLog {
   }
 
   /** What is known, or what the engine says if nobody keeps that new. */
-  async current(): Promise<LogState> {
-    return this.#state !== undefined && this.isFollowed ? this.#state : await this.ask();
+  async current(): Promise<LogIdentity> {
+    return this.#identity !== undefined && this.isFollowed ? this.#identity : await this.ask();
   }
 
   /** Asks what the log is, and says so if it is not what it was, or lacks what this process has seen. */
   async ask(): Promise<LogState> {
     const state = await this.#engine.state();
-    const before = this.#state;
-    this.#state = state;
-    if (before?.epoch !== state.epoch || before.holes.at(-1)!.to !== state.holes.at(-1)!.to) this.#watcher.onChange();
-    if (before !== undefined && before.epoch !== state.epoch) {
-      this.#seen = state.holes[0]!.to;
-      this.#watcher.onAnother(this.#seen);
-    }
-    const hole = state.holes.find(({ from, to }) => from < this.#seen && this.#seen < to);
-    this.see(state.newest);
-    if (hole !== undefined) await this.#engine.tellLoss(hole);
+    this.#take(state);
+    if (this.#identity?.epoch === state.epoch) this.see(state.newest);
     return state;
   }
+
+  /** Takes in what an append says of the log. */
+  async appended({ epoch, holes, newest }: LogAppended): Promise<void> {
+    if (epoch !== this.#identity?.epoch) await this.ask().catch((error) => this.#watcher.onError(error));
+    if (epoch !== this.#identity?.epoch) return;
+    if (holes !== undefined) this.#take({ epoch, holes });
+    this.see(newest);
+  }
+
+  close(): void {
+    this.#closed = true;
+    this.#pauses.end();
+  }
+
+  #take(identity: LogIdentity): void {
+    const before = this.#identity;
+    const isAnother = before !== undefined && before.epoch !== identity.epoch;
+    // An answer may come after one that was given later
+    if (!isAnother && endOf(identity) < endOf(before)) return;
+    this.#identity = identity;
+    if (isAnother || endOf(identity) > endOf(before)) this.#watcher.onChange();
+    if (isAnother) {
+      this.#seen = identity.holes[0]!.to;
+      this.#untold = [];
+      return this.#watcher.onAnother(this.#seen);
+    }
+    const hole = identity.holes.find(({ from, to }) => from < this.#seen && this.#seen < to);
+    if (hole === undefined) return;
+    this.#seen = hole.to;
+    this.#untold.push(hole);
+    void this.#tell();
+  }
+
+  /** Tells of what was lost, until it is told. Never rejects. */
+  async #tell(): Promise<void> {
+    if (this.#isTelling) return;
+    this.#isTelling = true;
+    for (let wait = RETRY_MS.first; this.#untold.length > 0 && !this.#closed;) {
+      const [hole] = this.#untold as [Hole];
+      try {
+        const position = await within(this.#timeout, this.#engine.tellLoss(hole), this.#engine.name);
+        if (this.#untold[0] !== hole) continue; // another log by now
+        this.see(position);
+        this.#untold.shift();
+      } catch (error) {
+        if (this.#closed) break;
+        this.#watcher.onError(error);
+        await this.#pauses.wait(wait);
+        wait = Math.min(wait * 2, RETRY_MS.last);
+      }
+    }
+    this.#isTelling = false;
+  }
+}
+
+function endOf(identity: LogIdentity | undefined): number {
+  return identity?.holes.at(-1)?.to ?? 0;
 }

@@ -17,7 +17,10 @@ export interface LogState {
   readonly lost: number;
 }
 
-/** What of a log's state tells whether positions follow each other. */
+/** Which log it is, and how its positions follow each other. */
+export type LogIdentity = Pick<LogState, "epoch" | "holes">;
+
+/** What of it tells whether positions follow each other. */
 type Holes = Pick<LogState, "holes">;
 
 /** Reads holes as `from-to,from-to`. */

@@ -58,9 +58,10 @@ export class LogReplayStore implements ReplayStore {
   #standOn(engine: LogEngine, { maxAge, timeout }: Limits): void {
     this.#engine = engine;
     this.#timeout = timeout;
-    this.#log = new KnownLog(engine, {
+    this.#log = new KnownLog(engine, timeout, {
       onChange: () => this.#reader.clear(),
       onAnother: (position) => this.#follower.restart(position),
+      onError: (error) => this.#follower.error(error),
     });
     this.#reader = new LogReader(engine, this.#log, maxAge);
     this.#follower = new LogFollower(engine, this.#log, timeout);
@@ -92,14 +93,14 @@ export class LogReplayStore implements ReplayStore {
    * @throws {SseError} `backend-failed` before any other call has resolved: the engine knows the log's name for itself.
    */
   idAt(position: number): string {
-    const { state } = this.#log;
-    if (state === undefined) {
+    const { identity } = this.#log;
+    if (identity === undefined) {
       throw new SseError(
         "backend-failed",
         `Cannot make ID as ${this.#engine.name} has not been asked for anything yet`,
       );
     }
-    return storeId(state.epoch, position);
+    return storeId(identity.epoch, position);
   }
 
   /** The position of an ID; see {@linkcode ReplayStore.locate}. */
@@ -127,16 +128,16 @@ export class LogReplayStore implements ReplayStore {
     this.#closed = true;
     this.#queue.close();
     this.#pauses.end();
+    this.#log.close();
     this.#follower.close();
     this.#reader.clear();
     return Promise.resolve();
   }
 
   async #send(batch: readonly NewEvent[], sequence: number): Promise<readonly AppendResult[]> {
-    const { epoch, results, newest } = await this.#engine.append(batch, sequence);
-    if (epoch !== this.#log.state?.epoch) await this.#log.ask().catch((error) => this.#follower.error(error));
-    if (epoch === this.#log.state?.epoch) this.#log.see(newest);
-    return results;
+    const appended = await this.#engine.append(batch, sequence, this.#log.lastHole);
+    await this.#log.appended(appended);
+    return appended.results;
   }
 
   /** Does what a call asks for, again while the engine is away, until its time is over. */

@@ -74,7 +74,7 @@ export class NatsEngine implements LogEngine {
         ),
       );
     });
-    const { epoch } = this.#losses.description!;
+    const { epoch, segments } = this.#losses.description!;
     let newest = 0;
     const results = published.map((outcome, i): AppendResult => {
       if (outcome.status === "rejected") return refused(outcome.reason);
@@ -83,7 +83,7 @@ export class NatsEngine implements LogEngine {
       newest = Math.max(newest, position);
       return { id: batch[i]!.id ?? storeId(epoch, position) };
     });
-    return { epoch, results, newest };
+    return { epoch, holes: holesOf(segments), results, newest };
   }
 
   page(after: number, wanted: WantedPage): Promise<LogPage> {
@@ -105,8 +105,8 @@ export class NatsEngine implements LogEngine {
     return message === null ? undefined : this.#losses.entryOf(message, message.time.getTime());
   }
 
-  tellLoss(): Promise<void> {
-    return Promise.resolve(); // the entry that begins a segment says so
+  tellLoss(): Promise<number> {
+    return Promise.resolve(0); // the entry that begins a segment says so
   }
 
   next(after: number): Promise<readonly LogEntry[]> {

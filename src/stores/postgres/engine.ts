@@ -3,7 +3,7 @@ import { AppendFailure, type Batches } from "../log/append_queue.ts";
 import { type LogAppended, type LogEngine, type LogPage, NEXT_MS, type WantedPage } from "../log/engine.ts";
 import type { CheckedEngineOptions } from "../log/engine_options.ts";
 import { bodyOf, type LogEntry } from "../log/event_body.ts";
-import type { LogState } from "../log/state.ts";
+import type { Hole, LogState } from "../log/state.ts";
 import { keysOf } from "../log/topic_keys.ts";
 import type { NewEvent } from "../replay_store.ts";
 import { newEpoch, storeId } from "../store_id.ts";
@@ -56,26 +56,26 @@ export class PostgresEngine implements LogEngine {
       [this.#log, newEpoch()],
     );
     const { epoch, newest, oldest, lost, holes } = row as Record<string, string>;
-    const ends = holes!.slice(1, -1).split(",").map(Number);
     return {
       epoch: epoch!,
       newest: Number(newest),
       oldest: Number(oldest) > Number(newest) ? undefined : Number(oldest),
-      holes: Array.from({ length: ends.length / 2 }, (_, i) => ({ from: ends[2 * i]!, to: ends[2 * i + 1]! })),
+      holes: holesOf(holes!),
       lost: Number(lost),
     };
   }
 
-  async append(batch: readonly NewEvent[], sequence: number): Promise<LogAppended> {
+  async append(batch: readonly NewEvent[], sequence: number, known: number): Promise<LogAppended> {
     const appending = this.#tables.query(
-      "SELECT epoch, first, doubles::text FROM freshet_append($1, $2, $3, $4, $5, $6, $7, $8::text::text[], " +
-        "$9::text::text[], $10::text::text[], $11::text::text[])",
+      "SELECT epoch, holes::text, first, doubles::text FROM freshet_append($1, $2, $3, $4, $5, $6, $7, $8, " +
+        "$9::text::text[], $10::text::text[], $11::text::text[], $12::text::text[])",
       [
         this.#log,
         newEpoch(),
         this.#writer,
         String(sequence),
         ...this.#limits,
+        String(known),
         arrayOf(batch.map(({ id }) => id ?? "")),
         arrayOf(batch.map(({ topics }) => JSON.stringify(topics))),
         arrayOf(batch.map(({ topics }) => keysOf(topics).join("\x1f"))), // which no topic holds
@@ -85,11 +85,12 @@ export class PostgresEngine implements LogEngine {
     const [row] = await appending.catch((error) => {
       throw new AppendFailure(error, { retry: isPassing(error), uncertain: isUncertain(error) });
     });
-    const { epoch, first, doubles } = row as Record<string, string>;
+    const { epoch, holes, first, doubles } = row as Record<string, string | null>;
     const double = new Set(doubles === "{}" ? [] : doubles!.slice(1, -1).split(",").map(Number));
     let next = Number(first);
     const results = batch.map(({ id }, i) => double.has(i) ? { id: id! } : { id: id ?? storeId(epoch!, next++) });
-    return { epoch: epoch!, results, newest: Number(first) + batch.length - double.size - 1 };
+    const newest = Number(first) + batch.length - double.size - 1;
+    return { epoch: epoch!, holes: holes === null ? undefined : holesOf(holes!), results, newest };
   }
 
   page(after: number, wanted: WantedPage): Promise<LogPage> {
@@ -115,8 +116,10 @@ export class PostgresEngine implements LogEngine {
     return entry;
   }
 
-  async tellLoss({ to }: { readonly to: number }): Promise<void> {
-    await this.#tables.query("SELECT freshet_tell_loss($1, $2, $3)", [this.#log, newEpoch(), String(to)]);
+  async tellLoss({ to }: Hole): Promise<number> {
+    const told = "SELECT freshet_tell_loss($1, $2, $3) AS position";
+    const [row] = await this.#tables.query(told, [this.#log, newEpoch(), String(to)]);
+    return Number(row!["position"]);
   }
 
   async next(after: number): Promise<readonly LogEntry[]> {
@@ -171,4 +174,10 @@ export class PostgresEngine implements LogEngine {
     );
     return rows.map(entryOfRow);
   }
+}
+
+/** Holes as the table has them: from, to, from, to. */
+function holesOf(array: string): Hole[] {
+  const ends = array.slice(1, -1).split(",").map(Number);
+  return Array.from({ length: ends.length / 2 }, (_, i) => ({ from: ends[2 * i]!, to: ends[2 * i + 1]! }));
 }

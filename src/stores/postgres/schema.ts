@@ -1,5 +1,7 @@
-/** Steps from each version of the tables to the next. */
-export const MIGRATIONS: readonly string[] = [
+import { FUNCTIONS } from "./functions.ts";
+
+/** Steps from each version of the tables to the next; a version whose functions alone are others has an empty one. */
+const MIGRATIONS: readonly string[] = [
   `
 CREATE TABLE freshet_logs (
   id integer PRIMARY KEY GENERATED ALWAYS AS IDENTITY,
@@ -45,155 +47,13 @@ CREATE UNLOGGED TABLE freshet_nodes (
   till timestamptz NOT NULL,
   PRIMARY KEY (log, node)
 );
-
-CREATE FUNCTION freshet_now() RETURNS bigint LANGUAGE sql AS $$
-  SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint
-$$;
-
--- The log's row, locked until the end of the transaction: whoever appends next waits for that, and then sees what was
--- committed. So positions become visible in their order, and none is missing: a sequence would promise neither.
--- A server that starts anew or was taken over may lack what it acknowledged last (synchronous_commit = off, an asynchronous
--- replica). So the positions go on from the clock's microseconds then, and the hole is noted.
-CREATE FUNCTION freshet_lock(log_name text, new_epoch text) RETURNS freshet_logs LANGUAGE plpgsql AS $$
-DECLARE
-  l freshet_logs;
-  upto bigint;
-BEGIN
-  SELECT * INTO l FROM freshet_logs WHERE name = log_name FOR UPDATE;
-  IF NOT FOUND THEN
-    INSERT INTO freshet_logs (name, epoch) VALUES (log_name, new_epoch) ON CONFLICT DO NOTHING;
-    SELECT * INTO l FROM freshet_logs WHERE name = log_name FOR UPDATE;
-  END IF;
-  IF l.incarnation <> pg_postmaster_start_time() THEN
-    upto := greatest(l.newest + 1, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint);
-    IF l.oldest > l.newest THEN l.oldest := upto + 1; END IF;
-    l.holes := l.holes || l.newest || upto;
-    l.holes := l.holes[greatest(1, cardinality(l.holes) - 63):];
-    l.newest := upto;
-    l.incarnation := pg_postmaster_start_time();
-    UPDATE freshet_logs SET oldest = l.oldest, newest = l.newest, holes = l.holes, incarnation = l.incarnation WHERE id = l.id;
-  END IF;
-  RETURN l;
-END $$;
-
-CREATE FUNCTION freshet_state(log_name text, new_epoch text) RETURNS freshet_logs LANGUAGE plpgsql AS $$
-DECLARE l freshet_logs;
-BEGIN
-  SELECT * INTO l FROM freshet_logs WHERE name = log_name;
-  IF NOT FOUND OR l.incarnation <> pg_postmaster_start_time() THEN l := freshet_lock(log_name, new_epoch); END IF;
-  RETURN l;
-END $$;
-
--- Stores a batch once: one that comes again is answered as the first time, one that comes late is refused.
-CREATE FUNCTION freshet_append(log_name text, new_epoch text, batch_writer text, batch_number bigint, max_events bigint,
-  max_age bigint, max_bytes bigint, ids text[], topic_lists text[], key_lists text[], bodies text[],
-  OUT epoch text, OUT first bigint, OUT doubles integer[]) LANGUAGE plpgsql AS $$
-DECLARE
-  l freshet_logs;
-  done freshet_writers;
-  kept freshet_events;
-  has_ids boolean := array_to_string(ids, '') <> '';
-  added bigint;
-  size bigint;
-  cut bigint := -1;
-  span bigint;
-BEGIN
-  IF has_ids THEN
-    l := freshet_lock(log_name, new_epoch);
-    SELECT * INTO done FROM freshet_writers w WHERE w.log = l.id AND w.writer = batch_writer;
-    IF done.batch IS NULL OR done.batch < batch_number THEN
-      UPDATE freshet_events e SET own_id = NULL WHERE e.log = l.id AND e.own_id = ANY (ids)
-        AND (e.position < l.oldest OR e.time < greatest(l.time, freshet_now()) - max_age);
-      SELECT coalesce(array_agg(i.n - 1), '{}') INTO doubles FROM unnest(ids) WITH ORDINALITY AS i (id, n)
-        WHERE i.id <> '' AND (i.n > array_position(ids, i.id)
-          OR EXISTS (SELECT FROM freshet_events e WHERE e.log = l.id AND e.own_id = i.id));
-      SELECT array_agg(i), array_agg(t), array_agg(k), array_agg(b) INTO ids, topic_lists, key_lists, bodies
-        FROM unnest(ids, topic_lists, key_lists, bodies) WITH ORDINALITY AS e (i, t, k, b, n)
-        WHERE n - 1 <> ALL (doubles);
-    END IF;
-  END IF;
-  doubles := coalesce(doubles, '{}');
-  added := coalesce(cardinality(bodies), 0);
-  size := 64 * added
-    + coalesce(octet_length(array_to_string(topic_lists, '') || array_to_string(bodies, '') || array_to_string(ids, '')), 0);
-  -- This locks the log, if that was not done: one statement does what most batches need
-  FOR attempt IN 1 .. 2 LOOP
-    UPDATE freshet_logs f SET newest = f.newest + added, bytes = f.bytes + size,
-        time = CASE WHEN added > 0 THEN greatest(f.time, freshet_now()) ELSE f.time END, -- a clock set back must not unsort it
-        oldest_time = CASE WHEN f.oldest > f.newest THEN f.time ELSE f.oldest_time END,
-        oldest_upto = CASE WHEN f.oldest > f.newest THEN f.bytes ELSE f.oldest_upto END
-      WHERE f.name = log_name AND f.incarnation = pg_postmaster_start_time() RETURNING * INTO l;
-    EXIT WHEN FOUND;
-    PERFORM freshet_lock(log_name, new_epoch);
-  END LOOP;
-  epoch := l.epoch;
-  first := l.newest - added + 1;
-  UPDATE freshet_writers w
-    SET batch = batch_number, first = freshet_append.first, doubles = freshet_append.doubles, seen = now()
-    WHERE w.log = l.id AND w.writer = batch_writer AND w.batch < batch_number;
-  IF NOT FOUND THEN
-    SELECT * INTO done FROM freshet_writers w WHERE w.log = l.id AND w.writer = batch_writer;
-    IF done.batch > batch_number THEN RAISE EXCEPTION 'late batch' USING ERRCODE = 'FRE01'; END IF;
-    IF done.batch = batch_number THEN
-      UPDATE freshet_logs f SET newest = l.newest - added, bytes = l.bytes - size WHERE f.id = l.id;
-      first := done.first;
-      doubles := done.doubles;
-      RETURN;
-    END IF;
-    INSERT INTO freshet_writers VALUES (l.id, batch_writer, batch_number, first, doubles, now());
-    DELETE FROM freshet_writers w WHERE w.log = l.id AND w.seen < now() - interval '1 hour';
-  END IF;
-  IF added > 0 THEN
-    INSERT INTO freshet_events (log, position, time, upto, own_id, keys, topics, body)
-      SELECT l.id, l.newest - added + n, l.time,
-        l.bytes - size + sum(64 + octet_length(t) + octet_length(b) + octet_length(i)) OVER (ORDER BY n),
-        nullif(i, ''), string_to_array(k, E'\\x1f'), t, b
-      FROM unnest(ids, topic_lists, key_lists, bodies) WITH ORDINALITY AS e (i, t, k, b, n);
-    IF max_events IS NOT NULL THEN
-      cut := l.newest;
-      span := max_events;
-      FOR i IN REVERSE cardinality(l.holes) / 2 .. 1 LOOP
-        EXIT WHEN cut - span >= l.holes[2 * i];
-        span := span - (cut - l.holes[2 * i]);
-        cut := l.holes[2 * i - 1];
-      END LOOP;
-      cut := cut - span;
-    END IF;
-    -- Is the oldest too many, too old, or too much? Then some more than were added, so that a lower limit is reached in steps
-    IF l.oldest <= cut OR l.oldest_time < l.time - max_age OR l.oldest_upto <= l.bytes - max_bytes THEN
-      SELECT coalesce(max(o.position), -1) INTO cut FROM (
-        SELECT e.position, e.time, e.upto FROM freshet_events e
-          WHERE e.log = l.id AND e.position >= l.oldest ORDER BY e.position LIMIT 2 * added + 100) o
-        WHERE o.position <= cut OR o.time < l.time - max_age OR o.upto <= l.bytes - max_bytes;
-      DELETE FROM freshet_events e WHERE e.log = l.id AND e.position BETWEEN l.oldest AND cut;
-      SELECT * INTO kept FROM freshet_events e
-        WHERE e.log = l.id AND e.position >= greatest(l.oldest, cut + 1) ORDER BY e.position LIMIT 1;
-      UPDATE freshet_logs f SET oldest = coalesce(kept.position, l.newest + 1), oldest_time = coalesce(kept.time, 0),
-        oldest_upto = coalesce(kept.upto, 0) WHERE f.id = l.id;
-    END IF;
-    PERFORM pg_notify(rpad('freshet:' || log_name || ':', 63, '-'), l.newest::text);
-  END IF;
-END $$;
-
--- Says to every reader that a hole took events with it, once.
-CREATE FUNCTION freshet_tell_loss(log_name text, new_epoch text, hole bigint) RETURNS void LANGUAGE plpgsql AS $$
-DECLARE l freshet_logs;
-BEGIN
-  l := freshet_lock(log_name, new_epoch);
-  IF l.lost >= hole THEN RETURN; END IF;
-  INSERT INTO freshet_events (log, position, time, upto, tells_loss, keys, topics, body)
-    VALUES (l.id, l.newest + 1, l.time, l.bytes, true, '{}', '[]', '[]');
-  UPDATE freshet_logs SET newest = l.newest + 1, lost = l.newest + 1 WHERE id = l.id;
-  PERFORM pg_notify(rpad('freshet:' || log_name || ':', 63, '-'), (l.newest + 1)::text);
-END $$;
 `,
+  "", // an append tells of holes
 ];
 
-/** Makes or migrates the tables, one process at a time. `$version` is the newest, `$steps` what leads there. */
+/** Makes or migrates the tables, one process at a time. */
 export function migration(): string {
-  const steps = MIGRATIONS.map((step, i) =>
-    `IF version < ${i + 1} THEN EXECUTE $step$${step}$step$; UPDATE freshet_schema SET version = ${i + 1}; END IF;`
-  );
+  const steps = MIGRATIONS.map((step, i) => `IF version < ${i + 1} THEN EXECUTE $step$${step}$step$; END IF;`);
   return `DO $migration$
 DECLARE version integer;
 BEGIN
@@ -208,5 +68,9 @@ BEGIN
       USING ERRCODE = 'FRE02';
   END IF;
   ${steps.join("\n  ")}
+  IF version < ${MIGRATIONS.length} THEN
+    EXECUTE $functions$${FUNCTIONS}$functions$;
+    UPDATE freshet_schema SET version = ${MIGRATIONS.length};
+  END IF;
 END $migration$`;
 }

@@ -4,7 +4,7 @@ import { AppendFailure, type Batches } from "../log/append_queue.ts";
 import type { CheckedEngineOptions } from "../log/engine_options.ts";
 import { bodyOf, entryOf, type LogEntry } from "../log/event_body.ts";
 import { type LogAppended, type LogEngine, type LogPage, NEXT_MS, type WantedPage } from "../log/engine.ts";
-import { holesOf, type LogState } from "../log/state.ts";
+import { type Hole, holesOf, type LogState } from "../log/state.ts";
 import type { RedisConnection } from "./client.ts";
 import { isAnswer, ScriptRunner } from "./script_runner.ts";
 import { ANNOUNCE, APPEND, LOST, STATE } from "./scripts.ts";
@@ -48,12 +48,12 @@ export class RedisEngine implements LogEngine {
     };
   }
 
-  async append(batch: readonly NewEvent[], sequence: number): Promise<LogAppended> {
+  async append(batch: readonly NewEvent[], sequence: number, known: number): Promise<LogAppended> {
     // A client keeps what it cannot send, for ever: nothing is given to it then
     if (!this.#connection.isReady) {
       throw new AppendFailure("the client is not connected", { retry: true, uncertain: false });
     }
-    const args = [newEpoch(), String(sequence), ...this.#limits];
+    const args = [newEpoch(), String(sequence), ...this.#limits, String(known)];
     for (const event of batch) args.push(event.id ?? "", JSON.stringify(event.topics), bodyOf(event));
     let reply: unknown;
     try {
@@ -61,11 +61,12 @@ export class RedisEngine implements LogEngine {
     } catch (error) {
       throw new AppendFailure(error, { retry: this.isPassing(error), uncertain: !isAnswer(error) });
     }
-    const [epoch, first, doubles] = reply as [string, string, string];
+    const [epoch, first, doubles, holes] = reply as [string, string, string, string];
     const double = new Set(doubles === "" ? [] : doubles.split(" ").map(Number));
     let next = Number(first);
     const results = batch.map(({ id }, i) => double.has(i) ? { id: id! } : { id: id ?? storeId(epoch, next++) });
-    return { epoch, results, newest: Number(first) + batch.length - double.size - 1 };
+    const newest = Number(first) + batch.length - double.size - 1;
+    return { epoch, holes: holes === "" ? undefined : holesOf(holes), results, newest };
   }
 
   async page(after: number, { limit }: WantedPage): Promise<LogPage> {
@@ -89,8 +90,8 @@ export class RedisEngine implements LogEngine {
     return entry?.ownId === ownId ? entry : undefined;
   }
 
-  async tellLoss({ to }: { readonly to: number }): Promise<void> {
-    await this.#run(LOST, [newEpoch(), String(to)]);
+  async tellLoss({ to }: Hole): Promise<number> {
+    return Number(await this.#run(LOST, [newEpoch(), String(to)]));
   }
 
   async next(after: number): Promise<readonly LogEntry[]> {

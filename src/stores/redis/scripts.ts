@@ -14,49 +14,50 @@ local now = tonumber(clock[1]) * 1000 + math.floor(tonumber(clock[2]) / 1000)
 local info = redis.call('INFO', 'replication')
 local at = string.find(info, 'master_replid:', 1, true)
 local replid = at and string.sub(info, at + 14, at + 53) or ''
-local known = redis.call('HMGET', meta, 'epoch', 'newest', 'replid', 'bytes', 'time')
-local epoch, newest = known[1], tonumber(known[2] or '0')
+local known = redis.call('HMGET', meta, 'epoch', 'newest', 'replid', 'bytes', 'time', 'holes')
+local epoch, newest, holes = known[1], tonumber(known[2] or '0'), known[6] or ''
 if not epoch then
   epoch = ARGV[1]
   redis.call('DEL', events, KEYS[3], KEYS[4])
 end
 if known[3] ~= replid then
   local to = math.max(newest + 1, tonumber(clock[1]) * 1000000 + tonumber(clock[2]))
-  local holes = {}
-  for hole in string.gmatch(redis.call('HGET', meta, 'holes') or '', '[^,]+') do holes[#holes + 1] = hole end
-  holes[#holes + 1] = text(newest) .. '-' .. text(to)
+  local all = {}
+  for hole in string.gmatch(holes, '[^,]+') do all[#all + 1] = hole end
+  all[#all + 1] = text(newest) .. '-' .. text(to)
   newest = to
-  redis.call('HSET', meta, 'epoch', epoch, 'newest', text(to), 'replid', replid,
-    'holes', table.concat(holes, ',', math.max(1, #holes - 31)))
+  holes = table.concat(all, ',', math.max(1, #all - 31))
+  redis.call('HSET', meta, 'epoch', epoch, 'newest', text(to), 'replid', replid, 'holes', holes)
 end
 `;
 
 /** What the hash says, and the oldest entry. ARGV: an epoch, should there be none. */
 export const STATE: string = BEGIN + `
 local oldest = redis.call('XRANGE', events, '-', '+', 'COUNT', 1)[1]
-local more = redis.call('HMGET', meta, 'holes', 'lost')
-return {epoch, text(newest), oldest and oldest[1] or '', more[1], more[2] or '0'}
+return {epoch, text(newest), oldest and oldest[1] or '', holes, redis.call('HGET', meta, 'lost') or '0'}
 `;
 
 /**
  * Stores events. KEYS[5] belongs to the writer: a batch that comes again is answered as the first time, one that comes
- * late is left out. ARGV: an epoch, the batch's number, maxEvents, maxAge, maxBytes ('' for none), and for each event its
- * own ID or '', its topics, its body.
+ * late is left out. ARGV: an epoch, the batch's number, maxEvents, maxAge, maxBytes ('' for none), where the last hole ends
+ * that the writer knows of, and for each event its own ID or '', its topics, its body. Who does not know all holes is told
+ * them with the answer: the events' positions are beyond them already.
  */
 export const APPEND: string = BEGIN + `
 local ids, marks, writer = KEYS[3], KEYS[4], KEYS[5]
 local batch = tonumber(ARGV[2])
 local maxEvents, maxAge, maxBytes = tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
+local news = string.match(holes, '%d+$') == ARGV[6] and '' or holes
 local done, doneFirst, doneDoubles = string.match(redis.call('GET', writer) or '', '^(%d+) (%d+) (.*)$')
 if done and tonumber(done) >= batch then
   if tonumber(done) > batch then return redis.error_reply('LATE batch') end
-  return {epoch, doneFirst, doneDoubles}
+  return {epoch, doneFirst, doneDoubles, news}
 end
 local first, doubles = text(newest + 1), {}
 local bytes = tonumber(known[4] or '0')
 now = math.max(now, tonumber(known[5] or '0')) -- a clock set back must not unsort them
 local stamp = text(now)
-for i = 6, #ARGV, 3 do
+for i = 7, #ARGV, 3 do
   local id, double = ARGV[i], false
   if id ~= '' then
     local at = redis.call('ZSCORE', ids, id)
@@ -64,7 +65,7 @@ for i = 6, #ARGV, 3 do
     double = kept and kept[1] == text(tonumber(at)) .. '-0' and (not maxAge or tonumber(string.match(kept[2][2], '^%d+')) >= now - maxAge)
   end
   if double then
-    doubles[#doubles + 1] = (i - 6) / 3
+    doubles[#doubles + 1] = (i - 7) / 3
   else
     newest = newest + 1
     local position = text(newest)
@@ -103,16 +104,16 @@ end
 redis.call('HSET', meta, 'newest', text(newest), 'bytes', text(bytes), 'time', stamp)
 doubles = table.concat(doubles, ' ')
 redis.call('SET', writer, ARGV[2] .. ' ' .. first .. ' ' .. doubles, 'EX', 3600)
-return {epoch, first, doubles}
+return {epoch, first, doubles, news}
 `;
 
-/** Says to every reader that a hole took events with it, once for each hole. ARGV: an epoch, the hole's end. */
+/** Says to every reader that a hole took events with it, once for each hole. ARGV: an epoch, the hole's end. Returns the position of what says so, 0 if it was said. */
 export const LOST: string = BEGIN + `
-if redis.call('HSETNX', meta, 'lost:' .. ARGV[2], '1') == 0 then return 0 end
+if redis.call('HSETNX', meta, 'lost:' .. ARGV[2], '1') == 0 then return '0' end
 newest = newest + 1
 redis.call('XADD', events, text(newest) .. '-0', 'lost', text(now) .. '\\n\\n[]\\n')
 redis.call('HSET', meta, 'newest', text(newest), 'lost', text(newest))
-return 1
+return text(newest)
 `;
 
 /** Shares what a node says with the others. KEYS: a hash. ARGV: the node, what it says ('' to leave), for how many ms. */
