@@ -35,7 +35,7 @@ export class Window {
     while (this.#bytes > this.#maxBytes) {
       const first = this.#entries.shift()!;
       const { position, bytes } = first;
-      if (!RESERVED_ID.test(first.delivery.id)) this.#ownIds.delete(ownedOf(first));
+      if (!this.#ownIds.isEmpty) this.#ownIds.delete(ownedOf(first));
       this.#bytes -= bytes.length;
       this.#floor = position;
     }

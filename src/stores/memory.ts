@@ -32,7 +32,8 @@ export interface MemoryReplayStoreOptions {
   readonly maxAge?: number | undefined;
   /**
    * How many bytes to keep: two for each UTF-16 code unit of an event's strings
-   * and 200 for the rest, which is no less than it takes.
+   * and 270 to 350 for the rest, 40 more for each further topic, which is no
+   * less than it takes.
    *
    * @default {67_108_864}
    */
@@ -220,8 +221,7 @@ export class MemoryReplayStore implements ReplayStore {
       if (first !== undefined) log.ownIds.delete(first);
     }
     const one: StoredEvent = { ...event, position, id, time };
-    if (event.id !== undefined) log.ownIds.add(one);
-    log.push(one);
+    log.push(one, event.id !== undefined);
     stored.push(one);
     return { id };
   }

@@ -15,6 +15,10 @@ export class OwnIds<T extends Owned> {
   /** The only event of an ID; all by their sets of topics, in the order of the log, where there are several. */
   readonly #byId = new Map<string, T | Map<string, T>>();
 
+  get isEmpty(): boolean {
+    return this.#byId.size === 0;
+  }
+
   /** The event with this ID that was published to exactly these topics. */
   get(id: string, topics: readonly string[]): T | undefined {
     const found = this.#byId.get(id);
