@@ -196,7 +196,13 @@ export class MemoryReplayStore implements ReplayStore {
   /** The newest removed position; see {@linkcode ReplayStore.removed}. */
   async removed(topics: readonly string[]): Promise<number> {
     await this.#ready("read");
-    return this.#log.removed.newest(topics);
+    let newest = 0;
+    await this.#turns.run(() => {
+      const found = this.#log.removed.find(topics);
+      newest = found.newest;
+      return { spent: found.looked, done: true };
+    });
+    return newest;
   }
 
   /** Forgets everything and ends every tail. */

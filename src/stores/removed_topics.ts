@@ -59,8 +59,11 @@ export class RemovedTopics {
     while (this.#bytes > this.#maxBytes) this.#forget(this.#oldest!);
   }
 
-  /** The newest removed position among the topics that these topics and patterns reach; 0 if none. */
-  newest(patterns: readonly string[]): number {
+  /**
+   * The newest removed position among the topics that these topics and patterns
+   * reach; 0 if none. `looked` is at how many of them and of places was looked.
+   */
+  find(patterns: readonly string[]): { readonly newest: number; readonly looked: number } {
     let newest = this.#forgotten;
     let left = LOOKED_AT;
     const search = (place: Place, segments: readonly string[], at: number): void => {
@@ -72,10 +75,11 @@ export class RemovedTopics {
         newest = place.newest;
       } else if (segment === "*") {
         for (const below of place.below?.values() ?? []) {
-          if (left-- <= 0) {
+          if (left === 0) {
             newest = Math.max(newest, place.newest); // too late, perhaps
             return;
           }
+          left--;
           search(below, segments, at + 1);
         }
       } else {
@@ -87,7 +91,7 @@ export class RemovedTopics {
       if (pattern.includes("*")) search(this.#rootOf(pattern), pattern.split("/"), 0);
       else newest = Math.max(newest, this.#byTopic.get(pattern)?.position ?? 0);
     }
-    return newest;
+    return { newest, looked: patterns.length + LOOKED_AT - left };
   }
 
   #rootOf(name: string): Place {

@@ -101,7 +101,9 @@ export interface Tail {
  *   While an event is retained, another with its ID and exactly its topics (in
  *   any order) is not stored: the same event again (`event`, `data`, `comment`
  *   and `retry`) resolves to the same ID, any other is refused with the code
- *   `id-taken`. The same ID with other topics is another event. An ID that the
+ *   `id-taken`. The same ID with other topics is another event. Once an event
+ *   is removed its ID is free; whoever resumes by it goes on after the event
+ *   that has it then, so an ID should name one event for good. An ID that the
  *   store could have made, or of the form `~[a-z]{8}\.[0-9A-Za-z_,-]+`, is
  *   refused with `id-taken`.
  * - **Retention** removes the oldest first, and remembers for `removed` what it
@@ -149,8 +151,8 @@ export interface ReplayStore {
    * The position that an ID stands for, the store's own or a publisher's. A
    * publisher's may stand for several events: it is that of the earliest that
    * the topics reach, among the 64 earliest retained ones with this ID. So
-   * whoever resumes by an ID that was used for several may get events again,
-   * never fewer.
+   * whoever resumes by an ID that several retained events have may get events
+   * again, never fewer.
    *
    * @param topics The topics and patterns of whoever has the ID; the store's own IDs do not ask for them.
    * @returns `undefined` if it stands for none here: never given out, not for these topics, forgotten by a restart, or

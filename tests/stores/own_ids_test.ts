@@ -1,6 +1,8 @@
 import { assertEquals } from "@std/assert";
 import { describe, it } from "node:test";
 import { Broker, MemoryReplayStore } from "../../mod.ts";
+import { entryOf } from "../../src/broker/entry.ts";
+import { Window } from "../../src/broker/window.ts";
 import { type Owned, OwnIds } from "../../src/stores/own_ids.ts";
 
 const owned = (position: number, topics: readonly string[], id = "x"): Owned => ({ id, topics, position });
@@ -34,7 +36,7 @@ describe("OwnIds", () => {
     assertEquals(ids.locate("x", ["b"]), 3);
     ids.delete(owned(1, ["a"]));
     ids.delete(owned(3, ["b"]));
-    assertEquals([ids.locate("x", ["**"]), ids.get("x", ["b"])], [undefined, undefined]);
+    assertEquals([ids.locate("x", ["**"]), ids.get("x", ["b"]), ids.isEmpty], [undefined, undefined, true]);
   });
 
   it("looks at 64 events of an ID, the earliest", () => {
@@ -54,6 +56,24 @@ describe("OwnIds", () => {
     looked = 0;
     assertEquals([ids.locate("x", ["t/64"]), ids.locate("x", ["t/65"])], [64, undefined]);
     assertEquals(looked, 128);
+  });
+});
+
+describe("The broker's window", () => {
+  it("knows own IDs as long as their events, and no IDs of the store", () => {
+    const window = new Window(1_000, 0);
+    const push = (position: number, id: string): void =>
+      window.push(entryOf({ position, id, topics: ["a"], data: "x".repeat(280), time: 0 }));
+    const known = (...ids: string[]): (number | undefined)[] => ids.map((id) => window.locate(id, ["a"]));
+    push(1, "x");
+    push(2, "~abcdefgh.2");
+    push(3, "~y");
+    assertEquals(known("x", "~abcdefgh.2", "~y"), [1, undefined, 3]);
+    push(4, "x"); // the first has left the store meanwhile, and here with this one
+    assertEquals([window.floor, ...known("x", "~y")], [1, undefined, 3]);
+    push(5, "z");
+    window.restart(6);
+    assertEquals(known("x", "~y", "z"), [undefined, undefined, undefined]);
   });
 });
 
