@@ -35,6 +35,8 @@ const CR = 0x0d;
 const SPACE = 0x20;
 const COLON = 0x3a;
 const BOM = 0xfeff;
+/** No code unit. */
+const NOTHING = -1;
 
 /**
  * Reads the event stream format, pushed in chunks of any size:
@@ -82,8 +84,8 @@ export class EventParser {
   readonly #bytes = new Uint8Array(KEPT_BYTES + 3);
   #byteLength = 0;
 
-  #atStart = true;
-  #afterCr = false;
+  /** What is left out at the beginning of the next text: a BOM at the start of the stream, the LF of a CRLF that was cut. */
+  #skipped = BOM;
   /** Why input is refused: what has failed, or that it has ended. */
   #refusal: { readonly cause?: unknown } | undefined;
   #pushing = false;
@@ -156,10 +158,10 @@ export class EventParser {
     this.#refusal = undefined;
     this.#resets++;
     this.#data = this.#type = this.#lineText = "";
-    this.#hasData = this.#afterCr = false;
+    this.#hasData = false;
     this.#byteLength = 0;
     this.#idBuffer = this.#lastEventId;
-    this.#atStart = true;
+    this.#skipped = BOM;
   }
 
   #pushBytes(chunk: Uint8Array): void {
@@ -199,15 +201,9 @@ export class EventParser {
   /** Takes the text that follows: ends the line in progress with it, then interprets the rest. */
   #parse(text: string): void {
     if (text === "") return;
-    let start = 0;
-    if (this.#atStart) {
-      // § 9.2.5: stream = [ bom ] *event
-      this.#atStart = false;
-      if (text.charCodeAt(0) === BOM) start = 1;
-    } else if (this.#afterCr && text.charCodeAt(0) === LF) {
-      start = 1;
-    }
-    this.#afterCr = false;
+    // § 9.2.5: stream = [ bom ] *event
+    let start = text.charCodeAt(0) === this.#skipped ? 1 : 0;
+    this.#skipped = text.charCodeAt(text.length - 1) === CR ? LF : NOTHING;
     if (this.#lineText !== "") {
       const end = firstLineEnd(text);
       if (end === -1) {
@@ -222,10 +218,8 @@ export class EventParser {
       this.#lineText = "";
       this.#parseLines(line, 0);
       if (resets !== this.#resets) return;
-      this.#afterCr = false;
     }
-    if (start < text.length) this.#parseLines(text, start);
-    else this.#afterCr = text.charCodeAt(start - 1) === CR;
+    this.#parseLines(text, start);
   }
 
   /**
@@ -305,7 +299,6 @@ export class EventParser {
       }
       start = text.charCodeAt(end) === CR && text.charCodeAt(end + 1) === LF ? end + 2 : end + 1;
     }
-    this.#afterCr = text.charCodeAt(length - 1) === CR;
     this.#data = data;
     this.#hasData = hasData;
     this.#type = type;
@@ -354,11 +347,8 @@ function hasLineEnd(chunk: Uint8Array): boolean {
 function cutCharacter(bytes: Uint8Array, length: number): number {
   for (let back = 1; back <= 3 && back <= length; back++) {
     const byte = bytes[length - back]!;
-    if (byte < 0x80) return 0;
-    if (byte >= 0xc0) {
-      const size = byte >= 0xf0 ? 4 : byte >= 0xe0 ? 3 : 2;
-      return size > back ? back : 0;
-    }
+    if (byte < 0x80) break;
+    if (byte >= 0xc0) return back < (byte >= 0xf0 ? 4 : byte >= 0xe0 ? 3 : 2) ? back : 0;
   }
   return 0;
 }
