@@ -56,6 +56,8 @@ export async function ask(
     headers = new Headers(given);
     // § 9.2.2, step 10 of the constructor
     if (!headers.has("accept")) headers.set("accept", "text/event-stream");
+    // What the cache mode sends by itself in browsers, where a header of ours would need a preflight
+    if (!("isSecureContext" in globalThis || headers.has("cache-control"))) headers.set("cache-control", "no-cache");
     // § 9.2.3: `Last-Event-ID`, if the last event ID string is not empty
     if (lastEventId !== "") headers.set("last-event-id", headerValue(lastEventId));
   } catch (error) {

@@ -160,6 +160,13 @@ describe("connect() comes back", () => {
     );
   });
 
+  it("asking caches for nothing, unless the application says otherwise", async () => {
+    await using server = await ScriptedServer.start([{ chunks: ["data: a\n\n"] }, { chunks: ["data: b\n\n"] }]);
+    await data(connect(server.url), 1);
+    await data(connect(server.url, { headers: { "Cache-Control": "max-age=5" } }), 1);
+    assertEquals(server.requests.map(({ headers }) => headers["cache-control"]), ["no-cache", "max-age=5"]);
+  });
+
   it("when the function that makes the headers fails", async () => {
     let calls = 0;
     const connection = connect("http://localhost", {
