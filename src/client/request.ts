@@ -42,7 +42,7 @@ export interface RequestOptions {
 /**
  * Asks for an event stream.
  *
- * @throws {Permanent} If the headers or the last event ID are none that can be sent.
+ * @throws {Permanent} If the headers or the last event ID are none that can be sent, or the URL none that is ever fetched.
  */
 export async function ask(
   url: string,
@@ -71,7 +71,20 @@ export async function ask(
     init.body = typeof body === "function" ? await body() : body;
     if (init.body instanceof ReadableStream) Object.assign(init, { duplex: "half" });
   }
-  return ask(url, init);
+  try {
+    return await ask(url, init);
+  } catch (error) {
+    throw isFutile(url) && ask === fetch ? new Permanent(error) : error;
+  }
+}
+
+/** Whether `fetch` fails on a URL always: it knows no such scheme, or takes no user name and password. */
+function isFutile(url: string): boolean {
+  try {
+    return !/^https?:/.test(new Request(url).url);
+  } catch {
+    return true;
+  }
 }
 
 /** Encoded as UTF-8: a header's value is bytes, which JavaScript writes as Latin-1. */

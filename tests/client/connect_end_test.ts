@@ -95,6 +95,11 @@ describe("connect() ends for good", () => {
     assert(error instanceof TypeError);
   });
 
+  it("on a URL that fetch never takes", async () => {
+    const connection = connect("ftp://127.0.0.1/", { onRetry: () => void connection.close() });
+    assert(await failureOf(connection) instanceof TypeError);
+  });
+
   it("when a stream was its body and must be sent again", async () => {
     await using server = await ScriptedServer.start([{ chunks: ["data: a\n\n"], then: "reset" }]);
     const connection = connect(server.url, {

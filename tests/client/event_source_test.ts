@@ -1,6 +1,7 @@
 import { assertEquals } from "@std/assert";
 import { describe, it } from "node:test";
 import { EventSource } from "../../src/client/mod.ts";
+import { open, stream } from "../support/answers.ts";
 import { type ObservedEventSource, observeEventSource } from "../support/observe_event_source.ts";
 import { playEventSource } from "../support/play_event_source.ts";
 import { observeApart } from "../support/observe_apart.ts";
@@ -23,6 +24,38 @@ describe("EventSource", () => {
       if (throwsAt !== undefined) assertEquals(thrown, ["thrown by a listener"]);
     });
   }
+});
+
+describe("EventSource", () => {
+  const futile = ["ftp://127.0.0.1/", "about:blank", "mailto:a@example.com", "javascript:1", "foo:bar"];
+  // Deno and Bun send what Node and browsers refuse
+  if (runtime === "node") futile.push("http://user:password@127.0.0.1:1/");
+  for (const url of futile) {
+    it(`fails for good, with an error event, on ${url}`, async () => {
+      const source = new EventSource(url);
+      const states: number[] = [];
+      await new Promise<void>((resolve) =>
+        source.onerror = () => {
+          states.push(source.readyState);
+          resolve();
+        }
+      );
+      assertEquals(states, [EventSource.CLOSED]);
+    });
+  }
+
+  it("goes on trying what a fetch of the application's may reach", async () => {
+    let calls = 0;
+    const source = new EventSource("unix:/run/events", {
+      fetch: () => {
+        if (++calls === 1) return Promise.resolve(stream("retry: 1\n\n")());
+        return calls === 2 ? Promise.reject(new TypeError("down")) : Promise.resolve(open("data: a\n\n")());
+      },
+    });
+    const { data } = await new Promise<MessageEvent>((resolve) => source.onmessage = resolve);
+    assertEquals([data, calls], ["a", 3]);
+    source.close();
+  });
 });
 
 const native = (globalThis as { EventSource?: new (url: string) => ObservedEventSource }).EventSource;
