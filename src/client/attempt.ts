@@ -25,8 +25,8 @@ export async function attempt(
   } catch (error) {
     throw new Permanent(error);
   }
-  const { status } = response;
-  if (accepted === true || isEventStream(response)) return response;
+  const { body, status } = response;
+  if ((accepted === true && body !== null) || isEventStream(response)) return response;
   if (status === 204) throw NO_CONTENT;
   const error = await responseError(response);
   const isTemporary = status >= 500 || status === 408 || status === 425 || status === 429;

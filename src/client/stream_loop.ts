@@ -9,7 +9,7 @@ export interface StreamLoopHost extends EventParserOptions {
    * Longest silence, in milliseconds, while a connection is made or read; 0 for no limit.
    */
   readonly inactivityTimeout?: number | undefined;
-  /** Makes an attempt: resolves to a response that is to be read, rejects (with {@linkcode Permanent}, perhaps) otherwise. */
+  /** Makes an attempt: resolves to a response that is to be read and has a body, rejects (with {@linkcode Permanent}, perhaps) otherwise. */
   request(lastEventId: string, signal: AbortSignal): Promise<Response>;
   /** The response is about to be read. */
   onOpen(response: Response): void;
@@ -86,7 +86,7 @@ export class StreamLoop {
     const { signal } = this.#attempt = new AbortController();
     const response = await this.#inTime(unlessAborted(this.#host.request(this.lastEventId, signal), signal));
     signal.throwIfAborted(); // in the same moment: the body is aborted with it
-    this.#reader = (response.body ?? new Blob().stream()).getReader();
+    this.#reader = response.body!.getReader(); // who makes the attempt has looked
     this.#host.onOpen(response);
   }
 

@@ -126,12 +126,12 @@ function readIterable(iterator: AsyncIterator<Uint8Array | string>): Chunks {
 
 function readBody(response: Response): Chunks {
   const { body } = response;
-  if (!isEventStream(response) || body === null) {
+  if (!isEventStream(response)) {
     // Nobody will read it: let the connection go. Its failure is none of the caller's
-    if (body !== null && !body.locked) body.cancel().catch(() => {});
+    if (!body?.locked) body?.cancel().catch(() => {});
     throw new SseError("not-an-event-stream", notAnEventStream(response));
   }
-  return readStream(body);
+  return readStream(body!);
 }
 
 function readStream(stream: ReadableStream<Uint8Array>): Chunks {

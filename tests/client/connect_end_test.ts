@@ -95,6 +95,14 @@ describe("connect() ends for good", () => {
     assert(error instanceof TypeError);
   });
 
+  it("on an event stream without a body, which only a fetch of the application's can bring", async () => {
+    for (const validate of [undefined, () => true as const]) {
+      const fetch = answers(() => new Response(null, { headers: { "content-type": "text/event-stream" } }));
+      const error = await failureOf(connect("http://localhost", { fetch, validate }));
+      assert(error instanceof ResponseError && error.message.endsWith("no body"));
+    }
+  });
+
   it("on a URL that fetch never takes", async () => {
     const connection = connect("ftp://127.0.0.1/", { onRetry: () => void connection.close() });
     assert(await failureOf(connection) instanceof TypeError);

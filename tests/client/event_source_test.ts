@@ -44,6 +44,14 @@ describe("EventSource", () => {
     });
   }
 
+  it("fails for good on an event stream without a body", async () => {
+    const source = new EventSource("http://localhost/", {
+      fetch: () => Promise.resolve(new Response(null, { headers: { "content-type": "text/event-stream" } })),
+    });
+    await new Promise((resolve) => source.onerror = resolve);
+    assertEquals(source.readyState, EventSource.CLOSED);
+  });
+
   it("goes on trying what a fetch of the application's may reach", async () => {
     let calls = 0;
     const source = new EventSource("unix:/run/events", {
@@ -65,6 +73,7 @@ if (runtime === "deno" && native !== undefined) {
     "waits for a reconnection time that is longer than a timer can": ["open 1", "message a", "error 0", "open 1"],
     "ignores a reconnection time that is not digits only": ["open 1", "message a", "error 0"],
     "dispatches nothing after close() in a listener": ["open 1", "message a", "message b", "message c", "error 0"],
+    "fails for good on another type after text/event-stream": ["open 1"],
     "fails for good on text/event-streamx": ["open 1"],
     "fails for good on an x before the type": ["open 1"],
   };
