@@ -63,6 +63,9 @@ export type {
 } from "./src/broker/subscriber.ts";
 export { subscriberOf } from "./src/server/carried.ts";
 export type { CorsOptions } from "./src/server/cors.ts";
-export { eventStream, type EventStreamOptions, type EventWriter } from "./src/server/event_stream.ts";
-export { createHandler, type HandlerInfo, type HandlerOptions } from "./src/server/handler.ts";
+export { eventStream, type EventStreamOptions } from "./src/server/event_stream.ts";
+export type { EventStreamSource } from "./src/server/event_source.ts";
+export type { EventWriter } from "./src/server/event_writer.ts";
+export { createHandler } from "./src/server/handler.ts";
+export type { HandlerInfo, HandlerOptions } from "./src/server/handler_options.ts";
 export { lastEventIdOf } from "./src/server/last_event_id.ts";

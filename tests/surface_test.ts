@@ -33,6 +33,7 @@ const surface: Readonly<Record<string, { readonly values: readonly string[]; rea
       "EventParserOptions",
       "EventParserStreamOptions",
       "EventStreamOptions",
+      "EventStreamSource",
       "EventWriter",
       "Gap",
       "GapReason",

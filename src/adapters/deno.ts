@@ -52,7 +52,7 @@ export async function serve(handler: ServeHandler, options: ServeOptions = {}): 
       const done = (): void => void underWay.delete(completed);
       underWay.add(completed);
       completed.then(done, done); // a client that has left is no error
-      return serving.respond(request, { remoteAddress: remoteAddr.hostname });
+      return serving.respond(request, { remoteAddress: remoteAddr.hostname }, completed);
     },
   );
   // A server that shuts down cannot be aborted any more: so first wait, and then shut down what is idle

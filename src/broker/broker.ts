@@ -23,6 +23,8 @@ import type { CloseReason, SubscribeOptions, Subscriber } from "./subscriber.ts"
 
 /** Publishes a message to the other nodes, and this one: to a topic that begins with `$`, which `publish` refuses. */
 export let tellNodes: (broker: Broker, topic: `$${string}`, data: string) => Promise<string>;
+/** Tells a broker's `onError`, and counts. Returns whether there is one; a stand-in for a broker has none. */
+export let tellOnError: (broker: object, error: unknown) => boolean;
 /** Whether a broker's store is shared with other nodes. */
 export let isShared: (broker: Broker) => boolean;
 
@@ -56,6 +58,11 @@ const CLOSE_MS = 10_000;
 export class Broker implements AsyncDisposable {
   static {
     tellNodes = (broker, topic, data) => broker.#publisher.publish({ topics: [topic], data });
+    tellOnError = (broker, error) => {
+      if (!(#counters in broker)) return false;
+      broker.#report(error);
+      return broker.#options.onError !== undefined;
+    };
     isShared = (broker) => broker.#presence.isShared;
   }
 

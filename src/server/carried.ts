@@ -1,22 +1,64 @@
+import { readableSink } from "../broker/stream_sink.ts";
 import type { Subscriber } from "../broker/subscriber.ts";
+import { hostOf } from "./hosts.ts";
+import { endWithRequest } from "./leaving.ts";
 
-const subscribers = new WeakMap<Response, Subscriber>();
+/** A response that we have made, and whose it is. */
+interface Carried {
+  readonly subscriber: Subscriber;
+  readonly body: ReadableStream<Uint8Array>;
+  /** Whether an adapter sends it as it is, and so ends the subscriber when the client leaves. */
+  isSentAsItIs: boolean;
+}
 
-/** Makes the response of a subscriber, which an adapter can find again. */
-export function carry(subscriber: Subscriber, init: ResponseInit): Response {
-  const response = new Response(subscriber.readable, init);
-  subscribers.set(response, subscriber);
+const carried = new WeakMap<Response, Carried>();
+
+/**
+ * Makes the response of a subscriber, which an adapter can find again. The subscriber ends when the request has gone.
+ *
+ * @param info What the host has passed beside the request.
+ */
+export function carry(subscriber: Subscriber, request: Request, info: unknown, init: ResponseInit): Response {
+  const isHosted = hostOf(request) !== undefined;
+  if (!isHosted) endWithRequest(subscriber, request, info);
+  const body = readableSink((open) => {
+    let hasLeft = false;
+    subscriber.attach((leave) =>
+      open(() => {
+        hasLeft = true;
+        leave();
+      })
+    );
+    // What middleware has wrapped or cloned: its reader may leave without a word
+    if (isHosted && !hasLeft && !own.isSentAsItIs) endWithRequest(subscriber, request, info);
+  });
+  const own: Carried = { subscriber, body, isSentAsItIs: false };
+  const response = new Response(body, init);
+  carried.set(response, own);
   return response;
 }
 
 /**
  * The subscriber whose bytes are this response's body, for an adapter that has
- * a faster sink. None once the body is in use, or if it is not ours any more:
- * what a middleware has wrapped must be read as it is.
+ * a faster sink: `subscriber.attach()`. None if the body is not ours alone any
+ * more: it was read from, cloned, teed, piped, or put into another response.
+ * Then the response must be sent as it is.
  *
  * @param response What a handler returned.
  */
 export function subscriberOf(response: Response): Subscriber | undefined {
-  if (response.bodyUsed || response.body === null || response.body.locked) return undefined;
-  return subscribers.get(response);
+  return untouched(response)?.subscriber;
+}
+
+/** The same, for an adapter that ends the subscriber when the client leaves. */
+export function takeSubscriberOf(response: Response): Subscriber | undefined {
+  const own = untouched(response);
+  if (own !== undefined) own.isSentAsItIs = true;
+  return own?.subscriber;
+}
+
+function untouched(response: Response): Carried | undefined {
+  const own = carried.get(response);
+  if (own === undefined || own.subscriber.attached || own.body.locked) return undefined;
+  return response.bodyUsed || response.body !== own.body ? undefined : own;
 }

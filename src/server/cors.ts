@@ -1,3 +1,5 @@
+import { BOOLEAN, type Kind } from "./check_options.ts";
+
 /** Who of other origins may read: see {@linkcode HandlerOptions.cors}. */
 export interface CorsOptions {
   /** The origins that may, such as `"https://app.example"`, or `"*"` for all. */
@@ -9,6 +11,21 @@ export interface CorsOptions {
    */
   readonly credentials?: boolean | undefined;
 }
+
+/** What those options must be. An origin that ends in a slash, say, would never match. */
+export const CORS: Kind = {
+  must:
+    'an object with origins, "*" or a list of origins as in "https://app.example", and credentials, a boolean that ' +
+    'is not true with "*"',
+  is(value) {
+    if (typeof value !== "object" || value === null) return false;
+    const { origins, credentials, ...others } = value as { readonly [Name in keyof CorsOptions]: unknown };
+    if (Object.keys(others).length > 0 || !(credentials === undefined || BOOLEAN.is(credentials))) return false;
+    if (origins === "*") return credentials !== true;
+    return Array.isArray(origins) &&
+      origins.every((origin) => /^(?:null|[a-z][a-z\d+.-]*:\/\/[^/?#\s]+)$/.test(origin));
+  },
+};
 
 /** A day: how long a browser may remember a preflight, in seconds. Browsers cut it to what they allow. */
 const MAX_AGE_SECONDS = "86400";

@@ -1,22 +1,10 @@
-import { Heartbeat } from "../time/heartbeat.ts";
-import { SseError } from "../errors.ts";
+import { every } from "../time/timer.ts";
 import { encodeEvent } from "../wire/encode.ts";
 import { checkRetry, type EventFields } from "../wire/event.ts";
 import { COMMENT, encodeRetry } from "../wire/idle.ts";
+import { checkOptions, FUNCTION, HEADERS, type Kind, numberFrom, PLAIN_FUNCTION } from "./check_options.ts";
+import { checkSource, eventsOf, type EventStreamSource } from "./event_source.ts";
 import { eventStreamHeaders } from "./headers.ts";
-
-/** What a callback given to {@linkcode eventStream} writes to. */
-export interface EventWriter {
-  /**
-   * Sends an event. Await it: 1,024 that are not taken yet may wait, one more is rejected with `too-many-pending`.
-   *
-   * @returns When the client has taken enough that more may be sent. Rejects once the stream has ended, and for an
-   * event that cannot be encoded, which ends nothing.
-   */
-  send(event: EventFields): Promise<void>;
-  /** Aborts when the client leaves. */
-  readonly signal: AbortSignal;
-}
 
 /** Options for {@linkcode eventStream}. */
 export interface EventStreamOptions {
@@ -32,32 +20,44 @@ export interface EventStreamOptions {
   readonly retry?: number | undefined;
   /**
    * Makes the last event from what the source threw; `undefined` for none. The
-   * stream then ends well, so a client that reconnects will.
+   * stream then ends well, so a client that reconnects will. Also told what
+   * fails after the client has left (`onCancel`, or the `finally` of a
+   * generator): then nothing is sent.
    *
    * @default none: the body fails, and the client sees the connection break off
    */
   readonly onError?: ((error: unknown) => EventFields | undefined) | undefined;
   /**
-   * Called when the client has left before the end. An iterable is returned from, a callback's signal aborts.
+   * Called when the client has left before the end. What it throws goes to
+   * `onError`, or, without one, rejects the `cancel()` of whoever read the body.
    */
   readonly onCancel?: ((reason: unknown) => void) | undefined;
 }
 
-/** Events of a callback that may wait to be taken. */
-const MAX_UNSENT = 1_024;
+const CALL = "stream";
+
+const KINDS: { readonly [Name in keyof Required<EventStreamOptions>]: Kind } = {
+  headers: HEADERS,
+  heartbeat: numberFrom(0),
+  retry: { must: "a number", is: (value) => typeof value === "number" },
+  onError: PLAIN_FUNCTION,
+  onCancel: FUNCTION,
+};
 
 const encoder = new TextEncoder();
 const HEARTBEAT = encoder.encode(COMMENT);
 
 /**
- * Turns events into a streaming response: an async generator, any async
- * iterable, or a callback that sends. For answers of language models,
- * progress, logs: one source, one client.
+ * Turns events into a streaming response: an async iterable, a function that
+ * makes one (such as an async generator function), or a callback that sends. For answers of
+ * language models, progress, logs: one source, one client.
  *
- * The headers and a first byte leave at once. The source is read as fast as the client
- * reads, and is stopped when the client leaves: a generator is returned from at
- * its next `yield`, a callback's `signal` aborts. What the source throws fails
- * the body, unless `onError` makes a last event of it.
+ * The headers and a first byte leave at once. The source begins when the
+ * response is first read, is read as fast as the client reads, and is stopped when the client
+ * leaves: the `signal` that a function is given aborts, and an iterable is
+ * returned from. A generator that waits for something at that moment is returned from only after that: pass the `signal`
+ * on to what it waits for. What the source throws fails the body, unless `onError` makes a last event
+ * of it.
  *
  * @example A generator
  * ```ts
@@ -67,7 +67,7 @@ const HEARTBEAT = encoder.encode(COMMENT);
  * async function* count() {
  *   for (let i = 1; i <= 2; i++) yield { id: i, data: `number ${i}` };
  * }
- * const response = eventStream(count());
+ * const response = eventStream(count); // or count()
  * assertEquals(response.headers.get("content-type"), "text/event-stream");
  * assertEquals(await response.text(), ":\nid: 1\ndata: number 1\n\nid: 2\ndata: number 2\n\n");
  * ```
@@ -84,150 +84,115 @@ const HEARTBEAT = encoder.encode(COMMENT);
  * assertEquals(await response.text(), ":\ndata: working\n\nevent: done\ndata: \n\n");
  * ```
  *
- * @param source The events, or what sends them.
+ * @example A generator that waits, and is told when its client leaves
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { Broker, eventStream } from "@freshet/sse";
+ *
+ * await using broker = new Broker();
+ * const response = eventStream(async function* ({ signal }) {
+ *   for await (const { data } of broker.subscribe("news", { signal })) yield { data: data.toUpperCase() };
+ * });
+ *
+ * const reader = response.body!.getReader();
+ * await reader.read();
+ * await reader.cancel();
+ * assertEquals(broker.stats().subscribers, 0);
+ * ```
+ *
+ * @param source The events, or what makes or sends them.
  * @param options Headers, heartbeat, what becomes of an error.
  * @returns The response, with status 200.
- * @throws {TypeError} If the source is neither iterable nor a function.
+ * @throws {TypeError} If the source is neither an async iterable nor a function, or an option is unknown or of the wrong
+ * type.
  * @throws {RangeError} If `retry` or `heartbeat` is out of bounds.
  */
-export function eventStream(
-  source: AsyncIterable<EventFields> | ((stream: EventWriter) => Promise<void>),
-  options: EventStreamOptions = {},
-): Response {
-  const { headers, heartbeat = 8_000, retry, onError, onCancel } = options;
-  if (typeof heartbeat !== "number" || !(heartbeat >= 0)) {
-    throw new RangeError(`Cannot stream as heartbeat must be a number >= 0: got ${heartbeat}`);
+export function eventStream(source: EventStreamSource, options: EventStreamOptions = {}): Response {
+  checkOptions(CALL, options, KINDS);
+  if (options.retry !== undefined) checkRetry(options.retry);
+  checkSource(source);
+  const body = new ReadableStream<Uint8Array>(new EventStreamBody(source, options), { highWaterMark: 1 });
+  return new Response(body, { headers: eventStreamHeaders(options.headers) });
+}
+
+class EventStreamBody implements UnderlyingDefaultSource<Uint8Array> {
+  readonly #source: EventStreamSource;
+  readonly #options: EventStreamOptions;
+  readonly #left = new AbortController();
+  #phase: "unread" | "opened" | "streaming" = "unread";
+  #events: AsyncIterator<EventFields> | undefined;
+  #stopBeating = (): void => {};
+  #isSilent = false;
+
+  constructor(source: EventStreamSource, options: EventStreamOptions) {
+    this.#source = source;
+    this.#options = options;
   }
-  if (retry !== undefined) checkRetry(retry);
-  const opening = retry === undefined ? HEARTBEAT : encoder.encode(encodeRetry(retry));
-  const left = new AbortController();
-  const iterator = typeof source === "function" ? sent(source, left.signal) : iteratorOf(source);
-  let silent = false;
-  let opened = false;
-  let beat: Heartbeat<ReadableStreamDefaultController<Uint8Array>> | undefined;
 
-  const body = new ReadableStream<Uint8Array>({
-    start(controller) {
-      // Looked at twice an interval: silence lasts from one half to a whole
-      beat = new Heartbeat(heartbeat / 2, () => {
-        if (silent && (controller.desiredSize ?? 0) > 0) controller.enqueue(HEARTBEAT);
-        silent = true;
-      });
-      beat.add(controller);
-    },
-    async pull(controller) {
-      if (!opened) {
-        opened = true;
-        return controller.enqueue(opening);
-      }
-      try {
-        const { done, value } = await iterator.next();
-        silent = false;
-        if (left.signal.aborted) return;
-        if (!done) return controller.enqueue(encoder.encode(encodeEvent(value)));
-        beat!.delete(controller);
-        controller.close();
-      } catch (error) {
-        fail(controller, error);
-      }
-    },
-    async cancel(reason) {
-      beat!.clear();
-      left.abort(reason);
-      onCancel?.(reason);
-      await iterator.return?.();
-    },
-  }, { highWaterMark: 1 });
-
-  return new Response(body, { headers: eventStreamHeaders(headers) });
-
-  function fail(controller: ReadableStreamDefaultController<Uint8Array>, error: unknown): void {
-    beat!.delete(controller);
-    if (left.signal.aborted) return; // the client has left: nobody to tell
-    left.abort(error);
-    void Promise.resolve(iterator.return?.()).catch(() => {}); // it has told already
+  async pull(controller: ReadableStreamDefaultController<Uint8Array>): Promise<void> {
+    if (this.#phase === "unread") {
+      const { retry } = this.#options;
+      this.#phase = "opened";
+      return controller.enqueue(retry === undefined ? HEARTBEAT : encoder.encode(encodeRetry(retry)));
+    }
     try {
-      const last = onError?.(error);
-      if (onError === undefined) return controller.error(error);
+      if (this.#phase === "opened") this.#begin(controller); // somebody has read the first byte
+      const { done, value } = await this.#events!.next();
+      this.#isSilent = false;
+      if (this.#left.signal.aborted) return;
+      if (!done) return controller.enqueue(encoder.encode(encodeEvent(value)));
+      this.#stopBeating();
+      controller.close();
+    } catch (error) {
+      this.#fail(controller, error);
+    }
+  }
+
+  async cancel(reason: unknown): Promise<void> {
+    const { onCancel, onError } = this.#options;
+    this.#stopBeating();
+    this.#left.abort(reason);
+    this.#return(onError);
+    try {
+      await onCancel?.(reason);
+    } catch (error) {
+      if (onError === undefined) throw error;
+      onError(error);
+    }
+  }
+
+  #begin(controller: ReadableStreamDefaultController<Uint8Array>): void {
+    const { heartbeat = 8_000 } = this.#options;
+    this.#phase = "streaming";
+    this.#events = eventsOf(this.#source, this.#left.signal);
+    if (heartbeat === 0) return;
+    // Looked at twice an interval: silence lasts from one half to a whole
+    this.#stopBeating = every(heartbeat / 2, () => {
+      if (this.#isSilent && (controller.desiredSize ?? 0) > 0) controller.enqueue(HEARTBEAT);
+      this.#isSilent = true;
+    });
+  }
+
+  #fail(controller: ReadableStreamDefaultController<Uint8Array>, error: unknown): void {
+    const { onError } = this.#options;
+    this.#stopBeating();
+    if (this.#left.signal.aborted) return; // the client has left: nobody to tell
+    this.#left.abort(error);
+    this.#return(undefined); // it has told already
+    if (onError === undefined) return controller.error(error);
+    try {
+      const last = onError(error);
       if (last !== undefined) controller.enqueue(encoder.encode(encodeEvent(last)));
       controller.close();
     } catch (failure) {
       controller.error(failure);
     }
   }
-}
 
-function iteratorOf(source: AsyncIterable<EventFields>): AsyncIterator<EventFields> {
-  if (typeof source?.[Symbol.asyncIterator] !== "function") {
-    throw new TypeError(`Cannot stream as the source must be an async iterable or a function: got ${typeof source}`);
+  /** Returns from the source, without waiting: it may be busy for ever. One that has not begun may hold something as well. */
+  #return(onError: ((error: unknown) => unknown) | undefined): void {
+    const source = this.#source;
+    const events = this.#events ?? (typeof source === "function" ? undefined : source[Symbol.asyncIterator]());
+    (async () => await events?.return?.())().catch((error) => onError?.(error)).catch(() => {}); // nobody is left to tell
   }
-  return source[Symbol.asyncIterator]();
-}
-
-/** What a callback sends, one event at a time: `send` waits until it is taken. */
-function sent(callback: (stream: EventWriter) => Promise<void>, signal: AbortSignal): AsyncIterator<EventFields> {
-  const queue: { readonly event: EventFields; readonly taken: () => void; readonly failed: (e: unknown) => void }[] =
-    [];
-  let waiting: PromiseWithResolvers<IteratorResult<EventFields>> | undefined;
-  let started = false;
-  let ended: { readonly error?: unknown } | undefined;
-
-  const settle = (): void => {
-    if (waiting === undefined) return;
-    const next = queue.shift();
-    if (next !== undefined) {
-      waiting.resolve({ done: false, value: next.event });
-      next.taken();
-    } else if (ended !== undefined) {
-      if ("error" in ended) waiting.reject(ended.error);
-      else waiting.resolve({ done: true, value: undefined });
-    } else {
-      return;
-    }
-    waiting = undefined;
-  };
-  const end = (how: { readonly error?: unknown }): void => {
-    ended ??= how;
-    settle();
-  };
-  const send = (event: EventFields): Promise<void> => {
-    if (ended !== undefined || signal.aborted) {
-      return Promise.reject(new SseError("source-failed", "Cannot send event as the stream has ended"));
-    }
-    try {
-      encodeEvent(event);
-    } catch (error) {
-      return Promise.reject(error);
-    }
-    if (queue.length >= MAX_UNSENT) {
-      return Promise.reject(
-        new SseError("too-many-pending", `Cannot send event as ${MAX_UNSENT} wait already: await send()`),
-      );
-    }
-    const sending = new Promise<void>((taken, failed) => {
-      queue.push({ event, taken, failed });
-      settle();
-    });
-    sending.catch(() => {}); // a client that leaves must not kill a process that does not await
-    return sending;
-  };
-  return {
-    next() {
-      waiting = Promise.withResolvers();
-      const { promise } = waiting;
-      if (!started) {
-        started = true;
-        (async () => await callback({ send, signal }))().then(() => end({}), (error) => end({ error }));
-      }
-      settle();
-      return promise;
-    },
-    return() {
-      end({});
-      for (const { failed } of queue.splice(0)) {
-        failed(new SseError("source-failed", "Cannot send event as the client has left"));
-      }
-      return Promise.resolve({ done: true, value: undefined });
-    },
-  };
 }

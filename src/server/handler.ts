@@ -1,84 +1,15 @@
-import type { Broker } from "../broker/broker.ts";
+import { type Broker, tellOnError } from "../broker/broker.ts";
 import { SseError } from "../errors.ts";
-import type { Delivery } from "../broker/entry.ts";
 import type { SubscribeOptions } from "../broker/subscriber.ts";
-import { checkPattern } from "../topic.ts";
 import { carry } from "./carried.ts";
-import { corsHeaders, type CorsOptions, isPreflight, preflight } from "./cors.ts";
+import { corsHeaders, isPreflight, preflight } from "./cors.ts";
 import { full } from "./full.ts";
+import { checkHandlerOptions, type HandlerInfo, type HandlerOptions } from "./handler_options.ts";
 import { acceptsEventStream, eventStreamHeaders } from "./headers.ts";
+import { hostOf } from "./hosts.ts";
 import { lastEventIdOf } from "./last_event_id.ts";
 import { problem } from "./problem.ts";
-
-/** What a host passes beside the request: a runtime's information about the connection, or anything else. */
-export type HandlerInfo = unknown;
-
-/** Options for {@linkcode createHandler}. */
-export interface HandlerOptions extends Omit<SubscribeOptions, "lastEventId" | "signal" | "filter" | "snapshot"> {
-  /**
-   * The topics or patterns that a request subscribes to, or how to tell; a
-   * `Response` refuses instead. One that is not valid is answered with 400.
-   */
-  readonly topics:
-    | string
-    | readonly string[]
-    | ((
-      request: Request,
-      info: HandlerInfo,
-    ) => string | readonly string[] | Response | Promise<string | readonly string[] | Response>);
-  /**
-   * The methods that open a stream. With `"POST"` a client may send a body,
-   * which `topics` or `authorize` may read.
-   *
-   * @default {["GET"]}
-   */
-  readonly methods?: readonly string[] | undefined;
-  /**
-   * Asked before anything is subscribed to: `true` lets pass, `false` answers
-   * 403, a `Response` is the answer (401 with `www-authenticate`, say). One that
-   * throws answers 500 and opens nothing.
-   */
-  readonly authorize?:
-    | ((request: Request, info: HandlerInfo) => boolean | Response | Promise<boolean | Response>)
-    | undefined;
-  /**
-   * Pages of which other origins may read.
-   *
-   * @default none: only pages of the same origin
-   */
-  readonly cors?: CorsOptions | undefined;
-  /** Whether a client is told to stop for good, with 204: it will not come back. */
-  readonly gone?: ((request: Request, info: HandlerInfo) => boolean | Promise<boolean>) | undefined;
-  /**
-   * How many streams this handler has open at most.
-   *
-   * @default {Infinity}
-   */
-  readonly maxStreams?: number | undefined;
-  /**
-   * How a client is answered while `maxStreams` are open, or the broker closes.
-   * `"503"` says so with `Retry-After`; but a browser's `EventSource` never
-   * comes back after an error. So `"retry"` answers 200 with a `retry:` and ends.
-   *
-   * @default {"503"}
-   */
-  readonly whenFull?: "retry" | "503" | undefined;
-  /**
-   * How long clients are then asked to wait, in milliseconds; each is given up
-   * to half as much more, at random.
-   *
-   * @default {5_000}
-   */
-  readonly retryWhenFull?: number | undefined;
-  /** Headers to add to every event stream. */
-  readonly headers?: HeadersInit | undefined;
-  /** Leaves out events for which it returns `false`; see `SubscribeOptions`. */
-  readonly filter?: ((delivery: Delivery, request: Request) => boolean) | undefined;
-  /** The present state, for who begins and after a gap; see `SubscribeOptions`. */
-  readonly snapshot?:
-    | ((why: "start" | "gap", request: Request) => ReturnType<NonNullable<SubscribeOptions["snapshot"]>>)
-    | undefined;
-}
+import { UnreadSubscribers } from "./unread.ts";
 
 /**
  * Makes a handler that answers a request with the event stream of a broker's
@@ -86,7 +17,14 @@ export interface HandlerOptions extends Omit<SubscribeOptions, "lastEventId" | "
  * `Bun.serve`, Hono, workers, and Node by our adapter.
  *
  * HEAD never opens a stream; other methods get 405; a client whose `Accept`
- * excludes event streams 406.
+ * excludes event streams 406. What `authorize`, `topics` or `gone` throws is
+ * answered with 500: the broker's `onError` is told, or that of `serve()` if the broker
+ * has none, which prints it by default.
+ *
+ * A subscriber ends with its response: when the client leaves, when the
+ * request's signal aborts, and when nobody has begun to read the response within `openTimeout`.
+ * Pass the handler's second argument on: with `Deno.serve` the signal is then not needed,
+ * of which Deno warns.
  *
  * @example A handler
  * ```ts
@@ -106,13 +44,14 @@ export interface HandlerOptions extends Omit<SubscribeOptions, "lastEventId" | "
  *
  * @param broker Whose topics.
  * @param options Which topics, for whom, and how.
- * @returns The handler. Its second argument is whatever the host passes. It never rejects but for what `topics` throws.
- * @throws {TypeError} If a topic given as text is not valid.
+ * @returns The handler. Its second argument is whatever the host passes. It never rejects.
+ * @throws {TypeError | RangeError} If an option is unknown or not valid, or a topic given as text is not valid.
  */
 export function createHandler(
   broker: Pick<Broker, "subscribe">,
   options: HandlerOptions,
 ): (request: Request, info?: HandlerInfo) => Promise<Response> {
+  checkHandlerOptions(options);
   const {
     topics,
     methods = ["GET"],
@@ -120,6 +59,7 @@ export function createHandler(
     cors,
     gone,
     maxStreams = Infinity,
+    openTimeout = 10_000,
     whenFull = "503",
     retryWhenFull = 5_000,
     headers,
@@ -127,12 +67,12 @@ export function createHandler(
     snapshot,
     ...subscribeOptions
   } = options;
-  if (typeof topics !== "function") { for (const topic of [topics].flat()) checkPattern(topic); }
   const allow = [...new Set([...methods, ...(methods.includes("GET") ? ["HEAD"] : []), "OPTIONS"])].join(", ");
+  const unread = new UnreadSubscribers(openTimeout);
   let streams = 0;
 
   return async (request, info) => {
-    const response = await answer(request, info);
+    const response = await answer(request, info).catch((error) => failed(request, error));
     if (cors !== undefined) {
       for (const [name, value] of corsHeaders(request, cors)) response.headers.append(name, value);
     }
@@ -151,6 +91,9 @@ export function createHandler(
     }
     const allowed = authorize === undefined ? true : await authorize(request, info);
     if (allowed instanceof Response) return mutable(allowed);
+    if (typeof allowed !== "boolean") {
+      throw new TypeError(`Cannot answer as authorize must return a boolean or a Response: got ${typeof allowed}`);
+    }
     if (!allowed) return problem(403, "This request is not allowed to subscribe");
     const wanted = typeof topics === "function" ? await topics(request, info) : topics;
     if (wanted instanceof Response) return mutable(wanted);
@@ -172,16 +115,25 @@ export function createHandler(
         subscriber.onceClosed(ended);
       }
       keepOpen(request, info);
-      return carry(subscriber, { headers: eventStreamHeaders(headers) });
+      unread.add(subscriber);
+      return carry(subscriber, request, info, { headers: eventStreamHeaders(headers) });
     } catch (error) {
       if (error instanceof SseError && error.code === "broker-closed") return full(whenFull, retryWhenFull, headers);
-      if (error instanceof TypeError) return problem(400, error.message);
+      if (error instanceof TypeError || error instanceof RangeError) return problem(400, error.message);
       throw error;
     }
   }
 
   function ended(): void {
     streams--;
+  }
+
+  /** Nothing is told to the client: what went wrong is ours. */
+  function failed(request: Request, error: unknown): Response {
+    const isTold = tellOnError(broker, error);
+    const host = hostOf(request);
+    if (!isTold && host !== undefined) return mutable(host.failed(error));
+    return problem(500, "The server could not decide on this request");
   }
 
   function preflightWithoutCors(request: Request): Response {

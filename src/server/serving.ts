@@ -1,6 +1,7 @@
 import type { Subscriber } from "../broker/subscriber.ts";
 import { after } from "../time/timer.ts";
-import { subscriberOf } from "./carried.ts";
+import { takeSubscriberOf } from "./carried.ts";
+import { hostedBy } from "./hosts.ts";
 import type { ServeHandler, ServeInfo, ServeOptions, Server } from "./serve_options.ts";
 
 /** What all adapters do alike: answer for a handler that throws, know their open streams, end them when closing. */
@@ -17,14 +18,19 @@ export class Serving {
 
   readonly #forget = (subscriber: Subscriber): void => void this.#open.delete(subscriber);
 
-  /** The handler's response, or that of `onError`. Never rejects. */
-  async respond(request: Request, info: ServeInfo): Promise<Response> {
+  /**
+   * The handler's response, or that of `onError`. Never rejects.
+   *
+   * @param over Settles when the request is over, where the runtime tells.
+   */
+  async respond(request: Request, info: ServeInfo, over?: Promise<unknown>): Promise<Response> {
     try {
+      hostedBy(request, over === undefined ? this : { failed: (error) => this.failed(error), over });
       const response = await this.#handler(request, info);
       if (!(response instanceof Response)) {
         throw new TypeError(`Cannot answer as the handler must return a Response: got ${typeof response}`);
       }
-      const subscriber = subscriberOf(response);
+      const subscriber = takeSubscriberOf(response);
       if (subscriber !== undefined) {
         this.#open.add(subscriber);
         subscriber.onceClosed(this.#forget);

@@ -162,6 +162,7 @@ describe("eventStream()", () => {
       ).body!.getReader();
       await reader.read();
       const beat = reader.read();
+      await turns(1);
       mock.timers.tick(1_100);
       assertEquals(new TextDecoder().decode((await beat).value), ":\n");
       gate.resolve();
