@@ -28,7 +28,7 @@ for (const ms of TOO_LONG) {
     it("as a broker's heartbeat sends nothing but the beginning", async () => {
       await using broker = new Broker({ heartbeat: ms, writeTimeout: ms });
       const response = await createHandler(broker, { topics: "a" })(new Request("http://localhost/"));
-      assertEquals((await textOf(response)).match(/id: |^:$/gm)?.length, 1);
+      assertEquals((await textOf(response)).match(/id: /g)?.length, 1); // a comment before it, if the store was waited for
     });
 
     it("as a broker's writeTimeout ends nobody", async () => {
