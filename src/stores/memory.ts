@@ -1,4 +1,5 @@
 import { SseError } from "../errors.ts";
+import { lastEvents } from "./last_events.ts";
 import { MemoryLog } from "./memory_log.ts";
 import type {
   AppendResult,
@@ -32,7 +33,7 @@ export interface MemoryReplayStoreOptions {
   readonly maxAge?: number | undefined;
   /**
    * How many bytes to keep: two for each UTF-16 code unit of an event's strings
-   * and 270 to 350 for the rest, 40 more for each further topic, which is no
+   * and 310 to 390 for the rest, 80 more for each further topic, which is no
    * less than it takes.
    *
    * @default {67_108_864}
@@ -170,27 +171,17 @@ export class MemoryReplayStore implements ReplayStore {
     return epoch === this.#epoch && position <= this.#log.newest ? position : undefined;
   }
 
-  /** The position to begin after; see {@linkcode ReplayStore.seek}. For the last events it looks back through the log. */
+  /** The position to begin after; see {@linkcode ReplayStore.seek}. The last events of patterns are looked for through the log. */
   async seek(target: SeekTarget): Promise<number> {
     await this.#ready("seek");
     const log = this.#log;
     if ("since" in target) return log.firstSince(target.since) - 1;
-    const matcher = new TopicMatcher(target.topics);
-    let position = log.newest; // what comes meanwhile is after it
-    let left = target.last;
+    const events = lastEvents(log, target.topics, target.last); // what comes meanwhile is after them
     await this.#turns.run((most) => {
       if (this.#isClosed) throw closed("seek");
-      const { steps } = matcher;
-      let looked = 0;
-      const spent = (): number => looked + matcher.steps - steps;
-      // The oldest may be another one than in the turn before
-      while (left > 0 && position >= log.oldest && spent() < most) {
-        looked++;
-        if (matcher.matches(log.at(position--).topics)) left--;
-      }
-      return { spent: spent(), done: left === 0 || position < log.oldest };
+      return events.step(most);
     });
-    return Math.max(position, log.oldest - 1);
+    return events.position;
   }
 
   /** The newest removed position; see {@linkcode ReplayStore.removed}. */

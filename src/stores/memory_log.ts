@@ -2,6 +2,7 @@ import { Deque } from "./deque.ts";
 import { OwnIds } from "./own_ids.ts";
 import { RemovedTopics } from "./removed_topics.ts";
 import type { StoredEvent } from "./replay_store.ts";
+import { TopicChains } from "./topic_chains.ts";
 
 /** How much a log keeps; what is reached first removes. */
 export interface MemoryLimits {
@@ -12,7 +13,7 @@ export interface MemoryLimits {
 }
 
 /** What an event takes beside the text of its strings, each of its topics, and an own ID, in bytes: measured on V8 and JavaScriptCore. */
-const BYTES = { event: 230, topic: 40, ownId: 80 };
+const BYTES = { event: 230, topic: 80, ownId: 80 };
 
 /** The events of one log in memory, their own IDs, and what is known of those that are gone. */
 export class MemoryLog {
@@ -22,6 +23,7 @@ export class MemoryLog {
   readonly #events = new Deque<StoredEvent>();
   /** For each of them, how many bytes all before it took. */
   readonly #before = new Deque<number>();
+  readonly #chains = new TopicChains();
   #bytes = 0;
   #newest = 0;
 
@@ -49,12 +51,23 @@ export class MemoryLog {
     return this.oldest + this.#events.search((event) => event.time < time);
   }
 
+  /** The position of the newest event of a topic; 0 if there is none. */
+  newestOf(topic: string): number {
+    return this.#chains.newest(topic);
+  }
+
+  /** The position of the event of a topic before another of its events that is there; 0, or below the oldest, if there is none. */
+  previousOf(topic: string, position: number): number {
+    return this.#chains.previous(topic, position - this.oldest, this.at(position).topics);
+  }
+
   /** Adds an event at the position after the newest. */
   push(event: StoredEvent, hasOwnId: boolean): void {
     this.#newest = event.position;
     if (hasOwnId) this.ownIds.add(event);
     this.#events.push(event);
     this.#before.push(this.#bytes);
+    this.#chains.push(event.topics, event.position);
     this.#bytes += bytesOf(event, hasOwnId);
   }
 
@@ -81,6 +94,7 @@ export class MemoryLog {
     while (spent < most && this.isOver(now)) {
       const event = this.#events.shift()!;
       this.#before.shift();
+      this.#chains.shift(event.topics, event.position);
       this.ownIds.delete(event);
       for (const topic of event.topics) this.removed.add(topic, event.position);
       spent += 1 + event.topics.length;
@@ -91,6 +105,7 @@ export class MemoryLog {
   clear(): void {
     this.#events.clear();
     this.#before.clear();
+    this.#chains.clear();
     this.ownIds.clear();
   }
 }
