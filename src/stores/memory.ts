@@ -33,7 +33,7 @@ export interface MemoryReplayStoreOptions {
   readonly maxAge?: number | undefined;
   /**
    * How many bytes to keep: two for each UTF-16 code unit of an event's strings
-   * and 310 to 390 for the rest, 80 more for each further topic, which is no
+   * and 330 to 410 for the rest, 100 more for each further topic, which is no
    * less than it takes.
    *
    * @default {67_108_864}

@@ -32,7 +32,7 @@ class NaiveStore {
     const bytes = (events: readonly StoredEvent[]): number =>
       events.reduce((sum, { id, topics, data, event = "", comment = "" }) => {
         const own = id.startsWith("~") ? 0 : 80 + (topics.length > 1 ? 2 * topics.join("").length : 0);
-        return sum + 230 + 80 * topics.length + own + 2 * [id, ...topics, data, event, comment].join("").length;
+        return sum + 230 + 100 * topics.length + own + 2 * [id, ...topics, data, event, comment].join("").length;
       }, 0);
     let kept = this.#all.slice(this.#removed);
     while (kept.length > maxEvents || bytes(kept) > maxBytes || kept.some(({ time }) => now - time > maxAge)) {

@@ -31,7 +31,7 @@ describe("MemoryReplayStore", () => {
   it("retains by bytes", async () => {
     const store = new MemoryReplayStore({ maxBytes: 10_000 });
     for (let i = 0; i < 100; i++) await store.append([{ topics: ["a"], data: String(i).padEnd(400, "x") }]);
-    assertEquals((await dataOf(store)).length, 8); // 2 * (400 + a few) + 310 each
+    assertEquals((await dataOf(store)).length, 8); // 2 * (400 + a few) + 330 each
     await store.append([{ topics: ["a"], data: "x".repeat(10_000) }]);
     assertEquals(await dataOf(store), []);
   });
