@@ -1,7 +1,7 @@
 import { TopicMatcher } from "../topic.ts";
 
 /** How many events of one ID are looked at to find one that topics reach. */
-const LOOKED_AT = 64;
+export const LOOKED_AT = 64;
 
 /** What must be known of an event here. */
 export interface Owned {
@@ -66,6 +66,6 @@ export class OwnIds<T extends Owned> {
 }
 
 /** The same text for the same topics, whatever their order: no topic holds a line break. */
-function setOf(topics: readonly string[]): string {
+export function setOf(topics: readonly string[]): string {
   return topics.length === 1 ? topics[0]! : [...topics].sort().join("\n");
 }

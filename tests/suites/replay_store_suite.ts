@@ -9,14 +9,11 @@ export interface StoreLimits {
 
 /** What a store may leave out for now; each case that needs it is then skipped, with this reason. */
 export interface StoreAbilities {
-  /** Own IDs belong to a set of topics. */
-  readonly ownIdsByTopics?: false;
   /** It knows of each topic what retention has removed. */
   readonly removedByTopic?: false;
 }
 
 const reasons: Readonly<Record<keyof StoreAbilities, string>> = {
-  ownIdsByTopics: "own IDs by set of topics come to this engine with the work on stores",
   removedByTopic: "this engine answers with the newest removed of all topics, as the contract allows",
 };
 
@@ -223,7 +220,7 @@ export function replayStoreSuite(
       );
       assertEquals((await store.append([{ ...first, data: "2" }]))[0]!.id, undefined);
       assertEquals((await store.read(0, { limit: 10 })).events.map(({ data }) => data), ["1", "last"]);
-    }, "ownIdsByTopics");
+    });
 
     test(
       "an own ID with other topics is another event, and stands for the earliest that is reached",
@@ -254,7 +251,6 @@ export function replayStoreSuite(
         assertEquals(await store.append([{ topics: ["b"], data: "2", id: "x" }]), [{ id: "x" }]);
         assertEquals((await store.read(0, { limit: 10 })).events.length, sets.length);
       },
-      "ownIdsByTopics",
     );
 
     test("an own ID is looked for among 64 events that have it", {}, async (store) => {
@@ -263,7 +259,7 @@ export function replayStoreSuite(
       assertEquals(events.length, 70);
       assertEquals(await store.locate("x", ["t/63", "t/64"]), events[63]!.position);
       assertEquals(await store.locate("x", ["t/64"]), undefined);
-    }, "ownIdsByTopics");
+    });
 
     test("an own ID is free again for a set of topics with its event's removal", { maxEvents: 3 }, async (store) => {
       await store.append([event("a", "1", { id: "x" }), event("b", "2", { id: "x" })]);
@@ -275,7 +271,7 @@ export function replayStoreSuite(
       const { events } = await store.read(0, { topics: ["a"], limit: 9 });
       assertEquals(events.map(({ data }) => data), ["5"]);
       assertEquals(await store.locate("x", ["a", "b"]), events[0]!.position); // the other went with it
-    }, "ownIdsByTopics");
+    });
 
     test("an own ID of the store's form is refused, and it alone", {}, async (store) => {
       const { position } = await store.tail(collector());

@@ -1,7 +1,7 @@
 import { after } from "../../time/timer.ts";
 import type { AppendResult, NewEvent } from "../replay_store.ts";
-import { RESERVED_ID } from "../store_id.ts";
 import { SseError } from "../../errors.ts";
+import { refusalOf } from "./own_id.ts";
 
 /** UTF-16 code units of data that go to the engine in one call, unless one event alone has more. */
 const BATCH_LENGTH = 1 << 20;
@@ -69,10 +69,8 @@ export class AppendQueue {
     const deadline = performance.now() + this.#timeout;
     const results = events.map((event) =>
       new Promise<AppendResult>((settle) => {
-        if (event.id !== undefined && RESERVED_ID.test(event.id)) {
-          const message = `Cannot publish as IDs of this form are the store's: got "${event.id}"`;
-          return settle({ error: new SseError("id-taken", message) });
-        }
+        const refusal = refusalOf(event.id);
+        if (refusal !== undefined) return settle(refusal);
         this.#items.push({ event, settle, deadline });
       })
     );

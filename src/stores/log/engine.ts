@@ -36,7 +36,7 @@ export interface LogAppended {
   /** The log's holes, if they are not those that are known: to be taken in before the positions are. */
   readonly holes?: readonly Hole[] | undefined;
   readonly results: readonly AppendResult[];
-  /** The newest position of the batch; 0 if it held doubles only. */
+  /** The newest position of the batch, or one before it if nothing was stored. */
   readonly newest: number;
 }
 
@@ -67,8 +67,8 @@ export interface LogEngine {
   pageBack(before: number): Promise<readonly LogEntry[]>;
   /** The entry at a position, or the next. */
   entryFrom(position: number): Promise<LogEntry | undefined>;
-  /** The entry of an own ID, if it is retained. */
-  find(ownId: string): Promise<LogEntry | undefined>;
+  /** Entries of an own ID after a position, upwards: some of them, none when there are no more. */
+  find(ownId: string, after: number): Promise<readonly LogEntry[]>;
   /**
    * Says to every reader, as an entry of the log, that a hole took events with it. Once for each hole.
    *

@@ -1,4 +1,5 @@
-import { matchesAny } from "../../topic.ts";
+import { matchesAny, TopicMatcher } from "../../topic.ts";
+import { LOOKED_AT } from "../own_ids.ts";
 import type { ReadOptions, ReadResult, SeekTarget, StoredEvent } from "../replay_store.ts";
 import { STORE_ID } from "../store_id.ts";
 import type { LogEngine } from "./engine.ts";
@@ -83,12 +84,9 @@ export class LogReader {
     return { events, position, removed };
   }
 
-  async locate(id: string): Promise<number | undefined> {
+  async locate(id: string, topics: readonly string[]): Promise<number | undefined> {
     const [, epoch, digits] = STORE_ID.exec(id) ?? [];
-    if (digits === undefined) {
-      const entry = id.includes("\0") ? undefined : await this.#engine.find(id); // no event can have it
-      return entry === undefined || entry.time < this.#aged() ? undefined : entry.position;
-    }
+    if (digits === undefined) return await this.#find(id, topics);
     const position = Number(digits);
     let state = await this.#log.current();
     if (epoch !== state.epoch || position > this.#log.seen) state = await this.#log.ask();
@@ -120,6 +118,24 @@ export class LogReader {
     let cut = oldest === undefined ? newest : oldest - 1;
     if (oldest !== undefined && this.#maxAge < Infinity) cut = await this.#searchTime(oldest, newest, this.#aged());
     return Math.max(givenOut(state, cut), lost);
+  }
+
+  /** The earliest event of an own ID that the topics reach, of the first few. */
+  async #find(id: string, topics: readonly string[]): Promise<number | undefined> {
+    if (/[\0\r\n]/.test(id)) return undefined; // no event can have it
+    await this.#log.current();
+    const matcher = new TopicMatcher(topics);
+    const aged = this.#aged();
+    for (let after = 0, looked = 0;;) {
+      const found = await this.#engine.find(id, after);
+      for (const { position, time, topics } of found) {
+        after = position;
+        if (time < aged) continue;
+        if (looked++ === LOOKED_AT) return undefined;
+        if (matcher.matches(this.#topicLists.of(topics))) return position;
+      }
+      if (found.length === 0) return undefined;
+    }
   }
 
   /** The position before the first event of a time or later. */

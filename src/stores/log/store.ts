@@ -69,7 +69,11 @@ export class LogReplayStore implements ReplayStore {
     this.#queue = new AppendQueue(engine.name, timeout, engine.batches, send);
   }
 
-  /** Stores events; see {@linkcode ReplayStore.append}. An own ID of the store's form is refused with `id-taken`. */
+  /**
+   * Stores events; see {@linkcode ReplayStore.append}. An own ID of the store's
+   * form is refused with `id-taken`, as is one that another event of the same
+   * topics has.
+   */
   append(events: readonly NewEvent[]): Promise<readonly AppendResult[]> {
     return this.#closed ? Promise.reject(closed("append")) : this.#queue.append(events);
   }
@@ -104,8 +108,8 @@ export class LogReplayStore implements ReplayStore {
   }
 
   /** The position of an ID; see {@linkcode ReplayStore.locate}. */
-  locate(id: string): Promise<number | undefined> {
-    return this.#run("locate", () => this.#reader.locate(id));
+  locate(id: string, topics: readonly string[]): Promise<number | undefined> {
+    return this.#run("locate", () => this.#reader.locate(id, topics));
   }
 
   /** The position to begin after; see {@linkcode ReplayStore.seek}. */

@@ -3,7 +3,9 @@ import { AppendFailure, type Batches } from "../log/append_queue.ts";
 import type { LogAppended, LogEngine, LogPage, WantedPage } from "../log/engine.ts";
 import type { CheckedEngineOptions } from "../log/engine_options.ts";
 import { bodyOf, type LogEntry } from "../log/event_body.ts";
+import { idTaken } from "../log/own_id.ts";
 import type { LogState } from "../log/state.ts";
+import { setOf } from "../own_ids.ts";
 import type { AppendResult, NewEvent } from "../replay_store.ts";
 import { storeId } from "../store_id.ts";
 import { ATTEMPT_MS, codeOf, isPassing, isUntaken, WRONG_LAST_SEQUENCE } from "./answers.ts";
@@ -15,8 +17,8 @@ import { StreamPages } from "./pages.ts";
 import { holesOf } from "./segments.ts";
 import { LogStream, type StreamOptions } from "./stream.ts";
 
-/** What a message is acknowledged with; nothing if there is one of its own ID already. */
-type Published = { readonly seq: number; readonly duplicate: boolean } | undefined;
+/** What a message is acknowledged with; or that there is one of its own ID and topics, with the same content or another. */
+type Published = { readonly seq: number; readonly duplicate: boolean } | "same" | "taken";
 
 /** A log in a JetStream stream: each event is a message. */
 export class NatsEngine implements LogEngine {
@@ -70,7 +72,9 @@ export class NatsEngine implements LogEngine {
       if (published.some((outcome) => outcome.status === "rejected" && isUntaken(outcome.reason))) await this.state();
       return Math.min(
         ...published.map((outcome) =>
-          outcome.status === "fulfilled" && outcome.value?.duplicate === false ? outcome.value.seq : Infinity
+          outcome.status === "fulfilled" && typeof outcome.value === "object" && !outcome.value.duplicate
+            ? outcome.value.seq
+            : Infinity
         ),
       );
     });
@@ -78,7 +82,8 @@ export class NatsEngine implements LogEngine {
     let newest = 0;
     const results = published.map((outcome, i): AppendResult => {
       if (outcome.status === "rejected") return refused(outcome.reason);
-      if (outcome.value === undefined) return { id: batch[i]!.id! };
+      if (outcome.value === "taken") return idTaken(batch[i]!.id!);
+      if (outcome.value === "same") return { id: batch[i]!.id! };
       const position = this.#losses.positionOf(outcome.value.seq);
       newest = Math.max(newest, position);
       return { id: batch[i]!.id ?? storeId(epoch, position) };
@@ -100,9 +105,10 @@ export class NatsEngine implements LogEngine {
     return message === null ? undefined : this.#losses.entryOf(message, message.time.getTime());
   }
 
-  async find(ownId: string): Promise<LogEntry | undefined> {
-    const message = await this.#stream.message({ last_by_subj: this.#stream.subjects.ownId(ownId) });
-    return message === null ? undefined : this.#losses.entryOf(message, message.time.getTime());
+  async find(ownId: string, after: number): Promise<readonly LogEntry[]> {
+    const seq = Math.max(1, this.#losses.sequenceOf(after) + 1);
+    const message = await this.#stream.message({ seq, next_by_subj: this.#stream.subjects.ownId(ownId) });
+    return message === null ? [] : [this.#losses.entryOf(message, message.time.getTime())];
   }
 
   tellLoss(): Promise<number> {
@@ -126,18 +132,22 @@ export class NatsEngine implements LogEngine {
     const { id, topics } = event;
     const { subjects, client } = this.#stream;
     const subject = id !== undefined
-      ? subjects.ownId(id)
+      ? subjects.own(id, setOf(topics))
       : topics.length === 1
       ? subjects.topic(topics[0]!)
       : subjects.several(`${this.#writer}-${unique}`);
-    const payload = `${JSON.stringify(topics)}\n${id ?? ""}\n${bodyOf(event)}`;
+    const body = bodyOf(event);
+    const payload = `${JSON.stringify(topics)}\n${id ?? ""}\n${body}`;
     const options = { msgID: `${this.#writer}-${unique}`, timeout: ATTEMPT_MS };
     try {
       const expect = { lastSubjectSequence: 0 };
       return await client.publish(subject, payload, id === undefined ? options : { ...options, expect });
     } catch (error) {
-      if (id !== undefined && codeOf(error) === WRONG_LAST_SEQUENCE) return undefined; // it is there already
-      throw error;
+      if (id === undefined || codeOf(error) !== WRONG_LAST_SEQUENCE) throw error;
+      const first = await this.#stream.message({ last_by_subj: subject });
+      if (first === null) throw new Error("what had the ID has been removed just now"); // it is sent again
+      const entry = this.#losses.entryOf(first, 0);
+      return entry.body === body && setOf(JSON.parse(entry.topics)) === setOf(topics) ? "same" : "taken";
     }
   }
 }

@@ -15,7 +15,7 @@ export function isUncertain(error: unknown): boolean {
 
 /** Whether the server has answered, and so done nothing. */
 function isAnswer(error: unknown): boolean {
-  return /^[0-9A-Z]{5}$/.test(codeOf(error));
+  return /^(?=.*\d)[0-9A-Z]{5}$/.test(codeOf(error));
 }
 
 function codeOf(error: unknown): string {

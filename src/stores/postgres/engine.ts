@@ -3,10 +3,11 @@ import { AppendFailure, type Batches } from "../log/append_queue.ts";
 import { type LogAppended, type LogEngine, type LogPage, NEXT_MS, type WantedPage } from "../log/engine.ts";
 import type { CheckedEngineOptions } from "../log/engine_options.ts";
 import { bodyOf, type LogEntry } from "../log/event_body.ts";
+import { ownOf, resultsOf } from "../log/own_id.ts";
 import type { Hole, LogState } from "../log/state.ts";
 import { keysOf } from "../log/topic_keys.ts";
 import type { NewEvent } from "../replay_store.ts";
-import { newEpoch, storeId } from "../store_id.ts";
+import { newEpoch } from "../store_id.ts";
 import { isPassing, isUncertain } from "./answers.ts";
 import type { PostgresClient } from "./client.ts";
 import { Listener } from "./listener.ts";
@@ -67,7 +68,7 @@ export class PostgresEngine implements LogEngine {
 
   async append(batch: readonly NewEvent[], sequence: number, known: number): Promise<LogAppended> {
     const appending = this.#tables.query(
-      "SELECT epoch, holes::text, first, doubles::text FROM freshet_append($1, $2, $3, $4, $5, $6, $7, $8, " +
+      "SELECT epoch, holes::text, first, others::text FROM freshet_append($1, $2, $3, $4, $5, $6, $7, $8, " +
         "$9::text::text[], $10::text::text[], $11::text::text[], $12::text::text[])",
       [
         this.#log,
@@ -76,7 +77,7 @@ export class PostgresEngine implements LogEngine {
         String(sequence),
         ...this.#limits,
         String(known),
-        arrayOf(batch.map(({ id }) => id ?? "")),
+        arrayOf(batch.map(ownOf)),
         arrayOf(batch.map(({ topics }) => JSON.stringify(topics))),
         arrayOf(batch.map(({ topics }) => keysOf(topics).join("\x1f"))), // which no topic holds
         arrayOf(batch.map(bodyOf)),
@@ -85,12 +86,12 @@ export class PostgresEngine implements LogEngine {
     const [row] = await appending.catch((error) => {
       throw new AppendFailure(error, { retry: isPassing(error), uncertain: isUncertain(error) });
     });
-    const { epoch, holes, first, doubles } = row as Record<string, string | null>;
-    const double = new Set(doubles === "{}" ? [] : doubles!.slice(1, -1).split(",").map(Number));
-    let next = Number(first);
-    const results = batch.map(({ id }, i) => double.has(i) ? { id: id! } : { id: id ?? storeId(epoch!, next++) });
-    const newest = Number(first) + batch.length - double.size - 1;
-    return { epoch: epoch!, holes: holes === null ? undefined : holesOf(holes!), results, newest };
+    const { epoch, holes, first, others } = row as Record<string, string | null>;
+    return {
+      epoch: epoch!,
+      holes: holes === null ? undefined : holesOf(holes!),
+      ...resultsOf(batch, epoch!, Number(first), numbersOf(others!)),
+    };
   }
 
   page(after: number, wanted: WantedPage): Promise<LogPage> {
@@ -111,9 +112,10 @@ export class PostgresEngine implements LogEngine {
     return entry;
   }
 
-  async find(ownId: string): Promise<LogEntry | undefined> {
-    const [entry] = await this.#entries("AND own_id = $2", ownId);
-    return entry;
+  find(ownId: string, after: number): Promise<readonly LogEntry[]> {
+    const which = "AND own_id = $2 AND position > $3 AND position >= " +
+      "(SELECT oldest FROM freshet_logs WHERE name = $1) ORDER BY position LIMIT 64";
+    return this.#entries(which, ownId, String(after));
   }
 
   async tellLoss({ to }: Hole): Promise<number> {
@@ -178,6 +180,11 @@ export class PostgresEngine implements LogEngine {
 
 /** Holes as the table has them: from, to, from, to. */
 function holesOf(array: string): Hole[] {
-  const ends = array.slice(1, -1).split(",").map(Number);
+  const ends = numbersOf(array);
   return Array.from({ length: ends.length / 2 }, (_, i) => ({ from: ends[2 * i]!, to: ends[2 * i + 1]! }));
+}
+
+/** An array as PostgreSQL writes it. */
+function numbersOf(array: string): number[] {
+  return array === "{}" ? [] : array.slice(1, -1).split(",").map(Number);
 }

@@ -1,9 +1,14 @@
 /** The functions that work on the tables: each version makes its own, in place of those of the version before. */
 export const FUNCTIONS: string = `
-DROP FUNCTION IF EXISTS freshet_tell_loss, freshet_append, freshet_state, freshet_lock, freshet_now;
+DROP FUNCTION IF EXISTS freshet_tell_loss, freshet_append, freshet_state, freshet_lock, freshet_set, freshet_now;
 
 CREATE FUNCTION freshet_now() RETURNS bigint LANGUAGE sql AS $$
   SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint
+$$;
+
+-- What an own ID and the set of topics that it belongs to are found by, as one text
+CREATE FUNCTION freshet_set(own text) RETURNS bytea LANGUAGE sql IMMUTABLE AS $$
+  SELECT substring(sha256(convert_to(own, 'UTF8')) FOR 16)
 $$;
 
 -- The log's row, locked until the end of the transaction: whoever appends next waits for that, and then sees what was
@@ -41,38 +46,43 @@ BEGIN
 END $$;
 
 -- Stores a batch once: one that comes again is answered as the first time, one that comes late is refused. Who does not know
--- the last hole is told all with the answer: the events' positions are beyond them already.
+-- the last hole is told all with the answer: the events' positions are beyond them already. Of \`owns\`, each is an own ID and,
+-- in the lines after it, its topics. \`others\` are the events that get no position: by their index if they are there, by
+-- -1 - index if their ID is taken.
 CREATE FUNCTION freshet_append(log_name text, new_epoch text, batch_writer text, batch_number bigint, max_events bigint,
-  max_age bigint, max_bytes bigint, known_hole bigint, ids text[], topic_lists text[], key_lists text[], bodies text[],
-  OUT epoch text, OUT holes bigint[], OUT first bigint, OUT doubles integer[]) LANGUAGE plpgsql AS $$
+  max_age bigint, max_bytes bigint, known_hole bigint, owns text[], topic_lists text[], key_lists text[], bodies text[],
+  OUT epoch text, OUT holes bigint[], OUT first bigint, OUT others integer[]) LANGUAGE plpgsql AS $$
 DECLARE
   l freshet_logs;
   done freshet_writers;
   kept freshet_events;
-  has_ids boolean := array_to_string(ids, '') <> '';
+  has_owns boolean := array_to_string(owns, '') <> '';
   added bigint;
   size bigint;
   cut bigint := -1;
   span bigint;
 BEGIN
-  IF has_ids THEN
+  IF has_owns THEN
     l := freshet_lock(log_name, new_epoch);
     SELECT * INTO done FROM freshet_writers w WHERE w.log = l.id AND w.writer = batch_writer;
     IF done.batch IS NULL OR done.batch < batch_number THEN
-      UPDATE freshet_events e SET own_id = NULL WHERE e.log = l.id AND e.own_id = ANY (ids)
+      UPDATE freshet_events e SET own_id = NULL, own_set = NULL
+        WHERE e.log = l.id AND e.own_set IN (SELECT freshet_set(own) FROM unnest(owns) own WHERE own <> '')
         AND (e.position < l.oldest OR e.time < greatest(l.time, freshet_now()) - max_age);
-      SELECT coalesce(array_agg(i.n - 1), '{}') INTO doubles FROM unnest(ids) WITH ORDINALITY AS i (id, n)
-        WHERE i.id <> '' AND (i.n > array_position(ids, i.id)
-          OR EXISTS (SELECT FROM freshet_events e WHERE e.log = l.id AND e.own_id = i.id));
-      SELECT array_agg(i), array_agg(t), array_agg(k), array_agg(b) INTO ids, topic_lists, key_lists, bodies
-        FROM unnest(ids, topic_lists, key_lists, bodies) WITH ORDINALITY AS e (i, t, k, b, n)
-        WHERE n - 1 <> ALL (doubles);
+      SELECT coalesce(array_agg(CASE WHEN body = same THEN n - 1 ELSE -n END), '{}') INTO others FROM (
+        SELECT own, body, n, coalesce(
+          (SELECT e.body FROM freshet_events e WHERE e.log = l.id AND e.own_set = freshet_set(own)),
+          CASE WHEN n > array_position(owns, own) THEN bodies[array_position(owns, own)] END) AS same
+        FROM unnest(owns, bodies) WITH ORDINALITY AS e (own, body, n) WHERE own <> '') e WHERE same IS NOT NULL;
+      SELECT array_agg(i), array_agg(t), array_agg(k), array_agg(b) INTO owns, topic_lists, key_lists, bodies
+        FROM unnest(owns, topic_lists, key_lists, bodies) WITH ORDINALITY AS e (i, t, k, b, n)
+        WHERE n - 1 <> ALL (others) AND -n <> ALL (others);
     END IF;
   END IF;
-  doubles := coalesce(doubles, '{}');
+  others := coalesce(others, '{}');
   added := coalesce(cardinality(bodies), 0);
   size := 64 * added
-    + coalesce(octet_length(array_to_string(topic_lists, '') || array_to_string(bodies, '') || array_to_string(ids, '')), 0);
+    + coalesce(octet_length(array_to_string(topic_lists, '') || array_to_string(bodies, '') || array_to_string(owns, '')), 0);
   -- This locks the log, if that was not done: one statement does what most batches need
   FOR attempt IN 1 .. 2 LOOP
     UPDATE freshet_logs f SET newest = f.newest + added, bytes = f.bytes + size,
@@ -87,7 +97,7 @@ BEGIN
   IF l.holes[cardinality(l.holes)] <> known_hole THEN holes := l.holes; END IF;
   first := l.newest - added + 1;
   UPDATE freshet_writers w
-    SET batch = batch_number, first = freshet_append.first, doubles = freshet_append.doubles, seen = now()
+    SET batch = batch_number, first = freshet_append.first, doubles = freshet_append.others, seen = now()
     WHERE w.log = l.id AND w.writer = batch_writer AND w.batch < batch_number;
   IF NOT FOUND THEN
     SELECT * INTO done FROM freshet_writers w WHERE w.log = l.id AND w.writer = batch_writer;
@@ -95,18 +105,18 @@ BEGIN
     IF done.batch = batch_number THEN
       UPDATE freshet_logs f SET newest = l.newest - added, bytes = l.bytes - size WHERE f.id = l.id;
       first := done.first;
-      doubles := done.doubles;
+      others := done.doubles;
       RETURN;
     END IF;
-    INSERT INTO freshet_writers VALUES (l.id, batch_writer, batch_number, first, doubles, now());
+    INSERT INTO freshet_writers VALUES (l.id, batch_writer, batch_number, first, others, now());
     DELETE FROM freshet_writers w WHERE w.log = l.id AND w.seen < now() - interval '1 hour';
   END IF;
   IF added > 0 THEN
-    INSERT INTO freshet_events (log, position, time, upto, own_id, keys, topics, body)
+    INSERT INTO freshet_events (log, position, time, upto, own_id, own_set, keys, topics, body)
       SELECT l.id, l.newest - added + n, l.time,
         l.bytes - size + sum(64 + octet_length(t) + octet_length(b) + octet_length(i)) OVER (ORDER BY n),
-        nullif(i, ''), string_to_array(k, E'\\x1f'), t, b
-      FROM unnest(ids, topic_lists, key_lists, bodies) WITH ORDINALITY AS e (i, t, k, b, n);
+        nullif(split_part(i, E'\\n', 1), ''), CASE WHEN i <> '' THEN freshet_set(i) END, string_to_array(k, E'\\x1f'), t, b
+      FROM unnest(owns, topic_lists, key_lists, bodies) WITH ORDINALITY AS e (i, t, k, b, n);
     IF max_events IS NOT NULL THEN
       cut := l.newest;
       span := max_events;

@@ -49,6 +49,16 @@ CREATE UNLOGGED TABLE freshet_nodes (
 );
 `,
   "", // an append tells of holes
+  // Own IDs belong to a set of topics. Topics beyond U+FFFF are sorted otherwise here: those of former events are free again
+  `
+ALTER TABLE freshet_events ADD COLUMN own_set bytea; -- the ID and the sorted topics, as a hash
+UPDATE freshet_events SET own_set = substring(sha256(convert_to(own_id || E'\\n' || (
+    SELECT string_agg(topic, E'\\n' ORDER BY topic COLLATE "C") FROM json_array_elements_text(topics::json) topic
+  ), 'UTF8')) FOR 16) WHERE own_id IS NOT NULL;
+DROP INDEX freshet_events_own_id;
+CREATE UNIQUE INDEX freshet_events_own_set ON freshet_events (log, own_set) WHERE own_set IS NOT NULL;
+CREATE INDEX freshet_events_own_id ON freshet_events (log, own_id, position) WHERE own_id IS NOT NULL;
+`,
 ];
 
 /** Makes or migrates the tables, one process at a time. */

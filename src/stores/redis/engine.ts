@@ -1,13 +1,14 @@
 import type { NewEvent } from "../replay_store.ts";
-import { newEpoch, storeId } from "../store_id.ts";
+import { newEpoch } from "../store_id.ts";
 import { AppendFailure, type Batches } from "../log/append_queue.ts";
 import type { CheckedEngineOptions } from "../log/engine_options.ts";
+import { ownOf, resultsOf } from "../log/own_id.ts";
 import { bodyOf, entryOf, type LogEntry } from "../log/event_body.ts";
 import { type LogAppended, type LogEngine, type LogPage, NEXT_MS, type WantedPage } from "../log/engine.ts";
 import { type Hole, holesOf, type LogState } from "../log/state.ts";
 import type { RedisConnection } from "./client.ts";
 import { isAnswer, ScriptRunner } from "./script_runner.ts";
-import { ANNOUNCE, APPEND, LOST, STATE } from "./scripts.ts";
+import { ANNOUNCE, APPEND, FIND, LOST, STATE } from "./scripts.ts";
 
 /** Entries of one answer: few enough that as many large ones fit into memory. */
 const PAGE_ENTRIES = 128;
@@ -54,19 +55,20 @@ export class RedisEngine implements LogEngine {
       throw new AppendFailure("the client is not connected", { retry: true, uncertain: false });
     }
     const args = [newEpoch(), String(sequence), ...this.#limits, String(known)];
-    for (const event of batch) args.push(event.id ?? "", JSON.stringify(event.topics), bodyOf(event));
+    for (const event of batch) args.push(ownOf(event), JSON.stringify(event.topics), bodyOf(event));
     let reply: unknown;
     try {
       reply = await this.#run(APPEND, args, this.#key(this.#writer));
     } catch (error) {
       throw new AppendFailure(error, { retry: this.isPassing(error), uncertain: !isAnswer(error) });
     }
-    const [epoch, first, doubles, holes] = reply as [string, string, string, string];
-    const double = new Set(doubles === "" ? [] : doubles.split(" ").map(Number));
-    let next = Number(first);
-    const results = batch.map(({ id }, i) => double.has(i) ? { id: id! } : { id: id ?? storeId(epoch, next++) });
-    const newest = Number(first) + batch.length - double.size - 1;
-    return { epoch, holes: holes === "" ? undefined : holesOf(holes), results, newest };
+    const [epoch, first, others, holes] = reply as [string, string, string, string];
+    const without = others === "" ? [] : others.split(" ").map(Number);
+    return {
+      epoch,
+      holes: holes === "" ? undefined : holesOf(holes),
+      ...resultsOf(batch, epoch, Number(first), without),
+    };
   }
 
   async page(after: number, { limit }: WantedPage): Promise<LogPage> {
@@ -83,11 +85,8 @@ export class RedisEngine implements LogEngine {
     return entry;
   }
 
-  async find(ownId: string): Promise<LogEntry | undefined> {
-    const score = await this.#connection.call("ZSCORE", this.#key("ids"), ownId);
-    if (score === null || score === undefined) return undefined;
-    const entry = await this.entryFrom(Number(score));
-    return entry?.ownId === ownId ? entry : undefined;
+  async find(ownId: string, after: number): Promise<readonly LogEntry[]> {
+    return entriesOf(await this.#run(FIND, [newEpoch(), ownId, String(after)]));
   }
 
   async tellLoss({ to }: Hole): Promise<number> {
@@ -141,7 +140,7 @@ export class RedisEngine implements LogEngine {
   #run(script: string, args: readonly string[], ...more: readonly string[]): Promise<unknown> {
     return this.#scripts.run(
       script,
-      [...["events", "log", "ids", "marks"].map((part) => this.#key(part)), ...more],
+      [...["events", "log", "ids", "marks", "positions"].map((part) => this.#key(part)), ...more],
       args,
     );
   }

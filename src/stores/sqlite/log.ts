@@ -1,9 +1,10 @@
 import type { DatabaseSync } from "node:sqlite";
-import { SseError } from "../../errors.ts";
-import { matchesAny } from "../../topic.ts";
+import { matchesAny, TopicMatcher } from "../../topic.ts";
 import { bodyOf, eventOf, type Stored } from "../log/event_body.ts";
+import { idTaken, ownOf, refusalOf } from "../log/own_id.ts";
+import { LOOKED_AT } from "../own_ids.ts";
 import type { AppendResult, NewEvent, ReadOptions, ReadResult, SeekTarget, StoredEvent } from "../replay_store.ts";
-import { RESERVED_ID, STORE_ID, storeId } from "../store_id.ts";
+import { STORE_ID, storeId } from "../store_id.ts";
 import type { CheckedOptions } from "./options.ts";
 import { type LogExtent, Retention } from "./retention.ts";
 import { openSchema, sizeOf } from "./schema.ts";
@@ -97,15 +98,18 @@ export class SqliteLog {
     return this.#rows(after, EXAMINED_ROWS).map((row) => eventOf(row, this.#epoch));
   }
 
-  locate(id: string): number | undefined {
+  locate(id: string, topics: readonly string[]): number | undefined {
     return this.#statements.snapshot(() => {
       const extent = this.#retention.extent();
       const [, epoch, digits] = STORE_ID.exec(id) ?? [];
       if (digits !== undefined) {
         return epoch === this.#epoch && Number(digits) <= extent.newest ? Number(digits) : undefined;
       }
-      const find = this.#statements.prepare("SELECT position FROM {events} WHERE own_id = ? AND position >= ?");
-      return find.get(id, this.#retention.oldest(extent))?.["position"] as number | undefined;
+      const rows = this.#statements.prepare(
+        "SELECT position, topics FROM {events} WHERE own_id = ? AND position >= ? ORDER BY position LIMIT ?",
+      ).all(id, this.#retention.oldest(extent), LOOKED_AT) as unknown as Stored[];
+      const matcher = new TopicMatcher(topics);
+      return rows.find((row) => matcher.matches(JSON.parse(row.topics)))?.position;
     });
   }
 
@@ -162,27 +166,29 @@ export class SqliteLog {
     const time = Math.max(extent.time, Date.now()); // a clock set back must not unsort it
     let { newest, upto } = extent;
     const insert = this.#statements.prepare(
-      "INSERT INTO {events} (position, own_id, topics, body, time, upto) VALUES (?, ?, ?, ?, ?, ?)",
+      "INSERT INTO {events} (position, own_id, topics, body, time, upto, own_set) VALUES (?, ?, ?, ?, ?, ?, ?)",
     );
     const results = batch.map((events) =>
       events.map((event): AppendResult => {
+        const refusal = refusalOf(event.id);
+        if (refusal !== undefined) return refusal;
         const own = event.id;
+        const body = bodyOf(event);
+        const set = own === undefined ? null : ownOf(event);
         if (own !== undefined) {
-          if (RESERVED_ID.test(own)) {
-            const message = `Cannot publish as IDs of this form are the store's: got "${own}"`;
-            return { error: new SseError("id-taken", message) };
-          }
-          const find = this.#statements.prepare("SELECT position FROM {events} WHERE own_id = ?");
-          const found = find.get(own)?.["position"] as number | undefined;
-          if (found !== undefined) {
-            if (found >= (oldest ??= this.#retention.oldest(extent))) return { id: own };
-            this.#statements.prepare("UPDATE {events} SET own_id = NULL WHERE position = ?").run(found);
+          const first = this.#statements.prepare("SELECT position, body FROM {events} WHERE own_set = ?").get(set) as
+            | Pick<Stored, "position" | "body">
+            | undefined;
+          if (first !== undefined) {
+            const isRetained = first.position >= (oldest ??= this.#retention.oldest(extent));
+            if (isRetained) return first.body === body ? { id: own } : idTaken(own);
+            this.#statements.prepare("UPDATE {events} SET own_id = NULL, own_set = NULL WHERE position = ?")
+              .run(first.position);
           }
         }
-        const body = bodyOf(event);
         const topics = JSON.stringify(event.topics);
         upto += sizeOf(topics, body, own);
-        insert.run(++newest, own ?? null, topics, body, time, upto);
+        insert.run(++newest, own ?? null, topics, body, time, upto, set);
         const made = eventOf({ position: newest, ownId: own, topics, body, time }, this.#epoch, event.topics);
         stored.push(made);
         return { id: made.id };

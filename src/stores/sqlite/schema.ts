@@ -43,6 +43,14 @@ const MIGRATIONS: readonly string[] = [
    DROP TABLE {events};
    ALTER TABLE {events_by_position} RENAME TO {events};
    CREATE UNIQUE INDEX {events_own_id} ON {events} (own_id) WHERE own_id IS NOT NULL;`,
+  // Own IDs belong to a set of topics. Topics beyond U+FFFF are sorted otherwise here: those of former events are free again
+  `ALTER TABLE {events} ADD COLUMN own_set TEXT; -- the ID and the sorted topics, in lines
+   UPDATE {events} SET own_set = own_id || char(10) ||
+     (SELECT group_concat(value, char(10)) FROM (SELECT value FROM json_each(topics) ORDER BY value))
+     WHERE own_id IS NOT NULL;
+   DROP INDEX {events_own_id};
+   CREATE INDEX {events_own_id} ON {events} (own_id) WHERE own_id IS NOT NULL;
+   CREATE UNIQUE INDEX {events_own_set} ON {events} (own_set) WHERE own_set IS NOT NULL;`,
 ];
 
 /** What an event takes beside its strings, in bytes. */

@@ -11,7 +11,7 @@
  * const store = new SqliteReplayStore(":memory:"); // or a path
  * await using broker = new Broker({ store });
  * const id = await broker.publish("pets/dogs", { data: "woof" });
- * assertEquals(await store.locate(id), 1);
+ * assertEquals(await store.locate(id, ["pets/dogs"]), 1);
  * ```
  *
  * @module
@@ -97,7 +97,11 @@ export class SqliteReplayStore implements ReplayStore {
     }
   }
 
-  /** Stores events; see {@linkcode ReplayStore.append}. An own ID of the store's form is refused with `id-taken`. */
+  /**
+   * Stores events; see {@linkcode ReplayStore.append}. An own ID of the store's
+   * form is refused with `id-taken`, as is one that another event of the same
+   * topics has.
+   */
   append(events: readonly NewEvent[]): Promise<readonly AppendResult[]> {
     if (this.#closed) return Promise.reject(closed("append"));
     return new Promise((resolve, reject) => {
@@ -152,8 +156,8 @@ export class SqliteReplayStore implements ReplayStore {
   }
 
   /** The position of an ID; see {@linkcode ReplayStore.locate}. */
-  locate(id: string): Promise<number | undefined> {
-    return this.#run("locate", (log) => log.locate(id));
+  locate(id: string, topics: readonly string[]): Promise<number | undefined> {
+    return this.#run("locate", (log) => log.locate(id, topics));
   }
 
   /** The position to begin after; see {@linkcode ReplayStore.seek}. */

@@ -28,7 +28,6 @@ describe("NatsReplayStore on nats-server", { skip }, () => {
   });
 
   replayStoreSuite("NatsReplayStore", (limits) => Promise.resolve(open(limits)), {
-    ownIdsByTopics: false,
     removedByTopic: false,
   });
 

@@ -29,13 +29,12 @@ describe("PostgresReplayStore on postgresql", { skip }, () => {
   });
 
   replayStoreSuite("PostgresReplayStore", (limits) => Promise.resolve(open(limits)), {
-    ownIdsByTopics: false,
     removedByTopic: false,
   });
   replayStoreSuite(
     "PostgresReplayStore without LISTEN",
     (limits) => Promise.resolve(open({ ...limits, listen: false })),
-    { ownIdsByTopics: false, removedByTopic: false },
+    { removedByTopic: false },
   );
 
   it("takes no options that it cannot keep to", () => {

@@ -33,13 +33,12 @@ describe("RedisReplayStore on redis-server", { skip }, () => {
   });
 
   replayStoreSuite("RedisReplayStore with redis", (limits) => Promise.resolve(open(limits)), {
-    ownIdsByTopics: false,
     removedByTopic: false,
   });
   replayStoreSuite(
     "RedisReplayStore with ioredis",
     (limits) => Promise.resolve(new RedisReplayStore(ioredis, { name: `test-${++logs}`, ...limits })),
-    { ownIdsByTopics: false, removedByTopic: false },
+    { removedByTopic: false },
   );
 
   it("takes no options that it cannot keep to", () => {

@@ -47,7 +47,7 @@ describe("SqliteReplayStore: a file that is locked", () => {
       other.exec("COMMIT");
       await Promise.all(calls);
       assertEquals(await dataOf(store), ["1"]);
-      assertEquals(await store.locate(store.idAt(1)), 1);
+      assertEquals(await store.locate(store.idAt(1), ["a"]), 1);
       other.close();
       await store.close();
     });

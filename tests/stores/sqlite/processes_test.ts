@@ -64,7 +64,7 @@ describe("SqliteReplayStore: several processes on one file", () => {
       statement.all = (...parameters) => {
         const rows = all(...parameters as number[]);
         if (commits++ === 0) {
-          other.exec(`INSERT INTO events SELECT 2, NULL, topics, '\n2', time, upto + 70 FROM events`);
+          other.exec(`INSERT INTO events SELECT 2, NULL, topics, '\n2', time, upto + 70, NULL FROM events`);
         }
         return rows;
       };

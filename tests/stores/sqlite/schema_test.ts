@@ -39,10 +39,12 @@ describe("SqliteReplayStore: its schema", () => {
     ) {
       const store = new SqliteReplayStore(file, { name, maxBytes: 213 });
       const newest = name === "new" ? 0 : 2 + kept.length;
-      assertEquals([await dataOf(store), await store.locate(store.idAt(newest))], [[...kept], newest]);
+      assertEquals([await dataOf(store), await store.locate(store.idAt(newest), ["a"])], [[...kept], newest]);
       assertEquals((await store.read(0, { limit: 9 })).removed, name === "new" ? 0 : 2);
       assertEquals(await store.removed(["a"]), name === "new" ? 0 : 2);
-      if (kept.length > 0) assertEquals([await store.locate("own-2"), await store.locate("own-4")], [undefined, 4]);
+      if (kept.length > 0) {
+        assertEquals([await store.locate("own-2", ["a"]), await store.locate("own-4", ["a"])], [undefined, 4]);
+      }
       assertEquals(await store.append([event("n")]), [{ id: store.idAt(newest + 1) }]);
       assertEquals([await dataOf(store), await store.removed(["a"])], [[...kept, "n"], name === "new" ? 0 : 2]);
       await store.append([event("n"), event("n")]); // three fit
@@ -50,6 +52,43 @@ describe("SqliteReplayStore: its schema", () => {
       assertEquals((await store.announce("a", "one", 1_000)).get("a"), "one");
       await store.close();
     }
+  });
+
+  it("migrates a file that the third version wrote: its own IDs belong to their topics, and are still known", async () => {
+    const file = newFile();
+    const db = new DatabaseSync(file);
+    const time = Date.now();
+    db.exec(`
+      CREATE TABLE "removed" (topic TEXT PRIMARY KEY, position INTEGER NOT NULL) WITHOUT ROWID;
+      CREATE TABLE "store" (
+        epoch TEXT NOT NULL, removed INTEGER NOT NULL DEFAULT 0, removed_upto INTEGER NOT NULL DEFAULT 0
+      );
+      CREATE TABLE "nodes" (node TEXT PRIMARY KEY, says TEXT NOT NULL, till INTEGER NOT NULL) WITHOUT ROWID;
+      CREATE TABLE "events" (
+        position INTEGER PRIMARY KEY, own_id TEXT, topics TEXT NOT NULL, body TEXT NOT NULL, time INTEGER NOT NULL,
+        upto INTEGER NOT NULL
+      );
+      CREATE UNIQUE INDEX "events_own_id" ON "events" (own_id) WHERE own_id IS NOT NULL;
+      INSERT INTO "store" (epoch) VALUES ('abcdefgh');
+      INSERT INTO "events" VALUES
+        (1, 'x', '["b","a/\u00e9","a"]', char(10) || 'one', ${time}, 100),
+        (2, NULL, '["a"]', char(10) || 'two', ${time}, 200),
+        (3, 'y', '["a"]', char(10) || 'three', ${time}, 300);
+      PRAGMA user_version = 3`);
+    db.close();
+    const store = new SqliteReplayStore(file);
+    assertEquals(await dataOf(store), ["one", "two", "three"]);
+    assertEquals([await store.locate("x", ["a/*"]), await store.locate("y", ["a"])], [1, 3]);
+    const again = await store.append([
+      { topics: ["a", "b", "a/\u00e9"], data: "one", id: "x" },
+      { topics: ["a"], data: "three", id: "y" },
+      { topics: ["a"], data: "four", id: "x" },
+    ]);
+    assertEquals(again, [{ id: "x" }, { id: "y" }, { id: "x" }]);
+    assertEquals(await dataOf(store), ["one", "two", "three", "four"]);
+    const [taken] = await store.append([{ topics: ["a"], data: "other", id: "y" }]);
+    assertEquals((taken!.error as { code?: string }).code, "id-taken");
+    await store.close();
   });
 
   it("refuses a file that a newer version wrote, and changes nothing in it", () => {

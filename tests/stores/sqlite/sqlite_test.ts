@@ -7,13 +7,12 @@ import { replayStoreSuite } from "../../suites/replay_store_suite.ts";
 import { dataOf, event, newFile } from "../../support/sqlite_files.ts";
 
 replayStoreSuite("SqliteReplayStore", (limits) => Promise.resolve(new SqliteReplayStore(newFile(), limits)), {
-  ownIdsByTopics: false,
   removedByTopic: false,
 });
 replayStoreSuite(
   "SqliteReplayStore in memory",
   (limits) => Promise.resolve(new SqliteReplayStore(":memory:", limits)),
-  { ownIdsByTopics: false, removedByTopic: false },
+  { removedByTopic: false },
 );
 
 describe("SqliteReplayStore", () => {
@@ -24,9 +23,9 @@ describe("SqliteReplayStore", () => {
     await store.close();
     const again = new SqliteReplayStore(file, { maxEvents: 2 });
     assertEquals(await dataOf(again), ["2", "3"]);
-    assertEquals([await again.locate(first!.id!), await again.locate("own")], [1, 3]);
+    assertEquals([await again.locate(first!.id!, ["a"]), await again.locate("own", ["a"])], [1, 3]);
     assertEquals([await again.removed(["gone"]), await again.removed(["a"])], [1, 0]);
-    assertEquals(await again.append([{ ...event("x"), id: "own" }]), [{ id: "own" }]);
+    assertEquals(await again.append([{ ...event("3"), id: "own" }]), [{ id: "own" }]);
     await again.append([event("4")]);
     assertEquals((await again.read(3, { limit: 9 })).events.map(({ position }) => position), [4]);
     await again.close();
@@ -36,7 +35,7 @@ describe("SqliteReplayStore", () => {
     const file = newFile();
     const store = new SqliteReplayStore(file, { maxEvents: 0 });
     const [result] = await store.append([event("1")]);
-    assertEquals([await dataOf(store), await store.locate(result!.id!)], [[], 1]);
+    assertEquals([await dataOf(store), await store.locate(result!.id!, ["a"])], [[], 1]);
     await store.close();
     const again = new SqliteReplayStore(file);
     await again.append([event("2")]);
@@ -79,7 +78,7 @@ describe("SqliteReplayStore", () => {
     const [first] = await one.append([event("1"), { ...event("2"), id: "own" }]);
     await two.append([event("a"), { ...event("b"), id: "own" }]);
     assertEquals([await dataOf(one), await dataOf(two)], [["1", "2"], ["b"]]);
-    assertEquals([await one.locate(first!.id!), await two.locate(first!.id!)], [1, undefined]);
+    assertEquals([await one.locate(first!.id!, ["a"]), await two.locate(first!.id!, ["a"])], [1, undefined]);
     assertEquals([await one.removed(["a"]), await two.removed(["a"])], [0, 1]);
     await one.announce("node", "one", 60_000);
     assertEquals((await two.announce("other", "two", 60_000)).size, 1);
