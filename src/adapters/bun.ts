@@ -20,6 +20,7 @@ import type { Subscriber } from "../broker/subscriber.ts";
 import { subscriberOf } from "../server/carried.ts";
 import type { ServeHandler, ServeOptions, Server } from "../server/serve_options.ts";
 import { Serving, urlOf } from "../server/serving.ts";
+import { HeldBytes, PIECE_BYTES } from "./held_bytes.ts";
 
 export type { ServeHandler, ServeInfo, ServeOptions, Server } from "../server/serve_options.ts";
 
@@ -36,6 +37,7 @@ interface DirectController {
   write(bytes: Uint8Array): number | Promise<number>;
   flush(): unknown;
   end(): unknown;
+  close(error: unknown): unknown;
 }
 
 declare const Bun: {
@@ -49,6 +51,9 @@ declare const Bun: {
     error(error: unknown): Response;
   }): BunServer;
 };
+
+/** What Bun prints, outside production, of a connection that `writeTimeout` closes. */
+const ABORTED = "The client took nothing for too long, and its connection was closed";
 
 /** The longest idle timeout that Bun takes, in seconds. */
 const MAX_IDLE_SECONDS = 255;
@@ -75,14 +80,21 @@ export async function serve(handler: ServeHandler, options: ServeOptions = {}): 
     reusePort,
     ...(tls && { tls }),
     async fetch(request, server) {
+      if (request.method === "CONNECT" || !URL.canParse(request.url)) { // a `Host` that is none
+        return new Response(null, { status: request.method === "CONNECT" ? 405 : 400 });
+      }
       const remoteAddress = server.requestIP(request)?.address ?? "";
       const response = await serving.respond(request, { remoteAddress });
       const subscriber = subscriberOf(response);
       if (subscriber === undefined) return response;
+      if (request.method === "HEAD" || request.signal.aborted) {
+        await response.body?.cancel(); // nobody will read it
+        return new Response(null, response);
+      }
       server.timeout(request, 0);
       const { status, statusText, headers } = response;
       const body = new ReadableStream(
-        new DirectBody(subscriber, request, server) as UnderlyingDefaultSource<Uint8Array>,
+        new DirectBody(subscriber) as UnderlyingDefaultSource<Uint8Array>,
       );
       return new Response(body, { status, statusText, headers });
     },
@@ -97,19 +109,18 @@ export async function serve(handler: ServeHandler, options: ServeOptions = {}): 
  */
 class DirectBody implements Sink {
   readonly type = "direct" as never; // Bun's own
-  readonly #request: Request;
-  readonly #server: BunServer;
   #subscriber: Subscriber | undefined;
   #controller: DirectController | undefined;
   #leave: LeaveHandler | undefined;
   #end: (() => void) | undefined;
-  #buffered = 0;
+  /** Bytes that Bun was handed and the socket has not taken. */
+  #handed = 0;
+  /** What waits until it has. */
+  #held: HeldBytes | undefined;
   #drained: (() => void) | undefined;
 
-  constructor(subscriber: Subscriber, request: Request, server: BunServer) {
+  constructor(subscriber: Subscriber) {
     this.#subscriber = subscriber;
-    this.#request = request;
-    this.#server = server;
   }
 
   /** Bun asks once; the stream is open until the promise resolves. */
@@ -131,40 +142,58 @@ class DirectBody implements Sink {
   }
 
   get bufferedBytes(): number {
-    return this.#buffered;
+    return this.#held === undefined ? this.#handed : this.#handed + this.#held.length;
   }
 
   write({ bytes }: Chunk): void {
-    const written = this.#controller!.write(bytes);
-    this.#controller!.flush();
-    if (this.#buffered > 0) this.#buffered += bytes.length;
-    if (typeof written === "number") return;
-    if (this.#buffered === 0) this.#buffered = bytes.length;
-    const drained = (): void => this.#onDrained();
-    written.then(drained, drained); // a client that has left: `cancel` follows
+    if (this.#handed === 0 && bytes.length <= PIECE_BYTES) return this.#hand(bytes);
+    this.#held ??= new HeldBytes();
+    this.#held.push(bytes);
+    if (this.#handed === 0) this.#feed();
   }
 
   onceDrained(callback: () => void): void {
-    if (this.#buffered === 0) queueMicrotask(callback);
+    if (this.#handed === 0) queueMicrotask(callback);
     else this.#drained = callback;
   }
 
   end(): void {
-    this.#controller!.end();
+    const controller = this.#controller!;
+    for (let piece = this.#held?.shift(); piece !== undefined; piece = this.#held?.shift()) {
+      void controller.write(piece);
+      this.#handed += piece.length;
+    }
+    controller.end();
     this.#end?.();
   }
 
   abort(): void {
-    this.#server.timeout(this.#request, 1); // the shortest that Bun has
-    this.end();
+    this.#held = undefined;
+    // Ended with an error, a direct stream takes its connection with it. `end` would first send what Bun holds
+    this.#controller!.close(ABORTED);
+    this.#end?.();
   }
 
   schedule(callback: () => void): void {
     setImmediate(callback);
   }
 
-  #onDrained(): void {
-    this.#buffered = 0;
+  #hand(bytes: Uint8Array): void {
+    const written = this.#controller!.write(bytes);
+    this.#controller!.flush();
+    if (typeof written === "number") return;
+    this.#handed += bytes.length;
+    const taken = (): void => this.#feed();
+    written.then(taken, taken); // a client that has left: `cancel` follows
+  }
+
+  #feed(): void {
+    this.#handed = 0;
+    for (let piece = this.#held?.shift(); piece !== undefined; piece = this.#held?.shift()) {
+      this.#hand(piece);
+      if (this.#handed > 0) return;
+    }
+    this.#held = undefined;
     const callback = this.#drained;
     this.#drained = undefined;
     callback?.();

@@ -17,21 +17,14 @@
  *
  * @module
  */
-import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
-import { createSecureServer, type Http2ServerRequest, type Http2ServerResponse } from "node:http2";
-import type { AddressInfo } from "node:net";
 import type { ServeHandler, ServeOptions, Server } from "../server/serve_options.ts";
-import { Serving, urlOf } from "../server/serving.ts";
-import { toRequest } from "./node_request.ts";
-import { Responder } from "./node_response.ts";
+import { Serving } from "../server/serving.ts";
+import { Connections } from "./node_connections.ts";
+import { type NodeListener, nodeListener } from "./node_listener.ts";
+import { serveOverNode } from "./node_server.ts";
 
 export type { ServeHandler, ServeInfo, ServeOptions, Server } from "../server/serve_options.ts";
-
-/** What a server of `node:http` or `node:http2` calls for each request. */
-export type NodeListener = (
-  request: IncomingMessage | Http2ServerRequest,
-  response: ServerResponse | Http2ServerResponse,
-) => void;
+export type { NodeListener } from "./node_listener.ts";
 
 /**
  * Turns a handler into a listener of `node:http`, `node:https`, `node:http2`,
@@ -61,7 +54,7 @@ export type NodeListener = (
  * @param options What becomes of errors.
  */
 export function toNodeListener(handler: ServeHandler, options: Pick<ServeOptions, "onError"> = {}): NodeListener {
-  return listener(new Serving(handler, options));
+  return nodeListener(new Serving(handler, options), new Connections());
 }
 
 /**
@@ -74,41 +67,5 @@ export function toNodeListener(handler: ServeHandler, options: Pick<ServeOptions
  * @throws {Error} (as a rejection) If it cannot listen: Node's own error, such as `EADDRINUSE`.
  */
 export async function serve(handler: ServeHandler, options: ServeOptions = {}): Promise<Server> {
-  const { port = 8000, hostname = "127.0.0.1", tls, backlog = 4_096, reusePort = false } = options;
-  const serving = new Serving(handler, options);
-  const listen = listener(serving);
-  const server = tls === undefined ? createServer(listen) : createSecureServer({ ...tls, allowHTTP1: true }, listen);
-  const sockets = new Set<{ destroy(): void }>();
-  server.on("connection", (socket) => {
-    sockets.add(socket);
-    socket.once("close", () => sockets.delete(socket));
-  });
-  await new Promise<void>((resolve, reject) => {
-    server.once("error", reject);
-    server.listen({ port, host: hostname, backlog, ...(reusePort && { reusePort }) }, resolve);
-  });
-  const stop = (): Promise<void> =>
-    new Promise((resolve) => {
-      server.close(() => resolve());
-      if ("closeIdleConnections" in server) server.closeIdleConnections();
-    });
-  return serving.server(urlOf(hostname, (server.address() as AddressInfo).port, tls), stop, () => {
-    for (const socket of sockets) socket.destroy();
-  });
-}
-
-function listener(serving: Serving): NodeListener {
-  const responder = new Responder();
-  return (incoming, outgoing) => {
-    void (async () => {
-      try {
-        const request = toRequest(incoming, outgoing);
-        const response = await serving.respond(request, { remoteAddress: incoming.socket.remoteAddress ?? "" });
-        await responder.send(response, incoming, outgoing);
-      } catch (error) {
-        serving.failed(error);
-        outgoing.destroy();
-      }
-    })();
-  };
+  return await serveOverNode(handler, options);
 }

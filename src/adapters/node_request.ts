@@ -1,60 +1,118 @@
-import type { IncomingMessage, ServerResponse } from "node:http";
-import type { Http2ServerRequest, Http2ServerResponse } from "node:http2";
-import { Readable } from "node:stream";
+import type { IncomingMessage } from "node:http";
+import { type Incoming, isOver, type Outgoing } from "./node_outgoing.ts";
 
-/** Node's request as a `Request`. */
-export function toRequest(
-  incoming: IncomingMessage | Http2ServerRequest,
-  outgoing: ServerResponse | Http2ServerResponse,
-): Request {
+/** Methods that no `Request` can be made with: handlers see them all the same, and refuse them. */
+const FORBIDDEN_METHODS: ReadonlySet<string> = new Set(["CONNECT", "TRACE", "TRACK"]);
+
+/**
+ * Node's request as a `Request`.
+ *
+ * @throws {TypeError} If its target is no URL.
+ */
+export function toRequest(incoming: Incoming, outgoing: Outgoing): Request {
   const { method = "GET", rawHeaders } = incoming;
   const headers = new Headers();
   for (let i = 0; i < rawHeaders.length; i += 2) {
     const name = rawHeaders[i]!;
     if (!name.startsWith(":")) headers.append(name, rawHeaders[i + 1]!); // HTTP/2's pseudo-headers
   }
+  const url = urlOf(incoming);
+  if (FORBIDDEN_METHODS.has(method)) return new NodeRequest(url, { headers }, outgoing, method);
   const init: RequestInit & { duplex?: "half" } = { method, headers };
   if (method !== "GET" && method !== "HEAD") {
-    init.body = Readable.toWeb(incoming as IncomingMessage) as ReadableStream<Uint8Array>;
+    init.body = bodyOf(incoming);
     init.duplex = "half";
   }
-  return new NodeRequest(urlOf(incoming), init, outgoing);
+  return new NodeRequest(url, init, outgoing);
 }
 
 /** A request whose signal aborts when the client leaves before the response has ended; made only when it is asked for. */
 class NodeRequest extends Request {
-  readonly #outgoing: ServerResponse | Http2ServerResponse;
+  readonly #outgoing: Outgoing;
+  readonly #method: string | undefined;
   #left: AbortController | undefined;
 
-  constructor(url: string, init: RequestInit, outgoing: ServerResponse | Http2ServerResponse) {
+  constructor(url: string, init: RequestInit, outgoing: Outgoing, method?: string) {
     super(url, init);
     this.#outgoing = outgoing;
+    this.#method = method;
+  }
+
+  override get method(): string {
+    return this.#method ?? super.method;
   }
 
   override get signal(): AbortSignal {
     if (this.#left === undefined) {
       const left = this.#left = new AbortController();
       const outgoing = this.#outgoing;
-      if (outgoing.destroyed && !outgoing.writableFinished) left.abort();
+      if (isOver(outgoing) && !outgoing.writableFinished) left.abort();
       else outgoing.once("close", () => outgoing.writableFinished || left.abort());
     }
     return this.#left.signal;
   }
 }
 
+/** The body, read from the connection as it is asked for. What nobody asks for stays there. */
+function bodyOf(incoming: Incoming): ReadableStream<Uint8Array> {
+  const readable = incoming as IncomingMessage;
+  let stop: (() => void) | undefined;
+  return new ReadableStream<Uint8Array>({
+    pull(controller) {
+      if (stop === undefined) stop = read(controller);
+      else readable.resume();
+    },
+    cancel() {
+      stop?.();
+    },
+  }, { highWaterMark: 0 });
+
+  function read(controller: ReadableStreamDefaultController<Uint8Array>): () => void {
+    const onData = (bytes: Uint8Array): void => {
+      controller.enqueue(new Uint8Array(bytes.buffer as ArrayBuffer, bytes.byteOffset, bytes.byteLength));
+      readable.pause();
+    };
+    const onEnd = (): void => {
+      end();
+      controller.close();
+    };
+    const onError = (error: unknown): void => {
+      end();
+      controller.error(error);
+    };
+    const onClose = (): void => onError(new DOMException("The client left before it had sent the body", "AbortError"));
+    const end = (): void => {
+      readable.off("data", onData).off("end", onEnd).off("error", onError).off("close", onClose);
+      readable.on("error", () => {}); // it has been told
+      readable.pause();
+    };
+    if (readable.readableEnded || readable.destroyed) {
+      controller.close(); // somebody else has read it
+      return () => {};
+    }
+    readable.on("data", onData).on("end", onEnd).on("error", onError).on("close", onClose);
+    return end;
+  }
+}
+
 /** The URL as the client asked for it. A `Host` that is none falls back to the socket's address. */
-function urlOf(incoming: IncomingMessage | Http2ServerRequest): string {
+function urlOf(incoming: Incoming): string {
   // Express cuts the mounted path off `url`
   const { originalUrl } = incoming as { originalUrl?: string };
   const target = originalUrl ?? incoming.url ?? "/";
-  if (/^https?:\/\//.test(target) && URL.canParse(target)) return target; // RFC 9112, § 3.2.2: absolute form
+  if (/^https?:\/\//i.test(target) && URL.canParse(target)) { // RFC 9112, § 3.2.2: absolute form
+    if (new URL(target).username !== "") throw new TypeError("Cannot answer a target that names a user");
+    return target;
+  }
   const { socket } = incoming;
   const scheme = "encrypted" in socket && socket.encrypted ? "https" : "http";
-  const authority = (incoming as Http2ServerRequest).authority ?? incoming.headers.host ?? "";
-  const path = target.startsWith("/") ? target : `/${target}`;
-  for (const host of [authority, `${socket.localAddress?.includes(":") ? "localhost" : socket.localAddress}`]) {
-    const url = `${scheme}://${host}${path}`;
-    if (host !== "" && URL.canParse(url)) return url;
+  const { authority } = incoming as { authority?: string };
+  const host = authority ?? incoming.headers.host ?? "";
+  const path = incoming.method === "CONNECT" ? "/" : target.startsWith("/") ? target : `/${target}`;
+  for (const name of [host, `${socket.localAddress?.includes(":") ? "localhost" : socket.localAddress}`]) {
+    const url = `${scheme}://${name}${path}`;
+    // A host holds none of what begins another part of a URL: else it would choose the path
+    if (/^[^\s/?#@\\]+$/.test(name) && URL.canParse(url)) return url;
   }
   return `${scheme}://localhost${path}`;
 }

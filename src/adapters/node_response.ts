@@ -1,39 +1,64 @@
 import { type IncomingMessage, ServerResponse } from "node:http";
-import type { Http2ServerRequest, Http2ServerResponse } from "node:http2";
 import type { Socket } from "node:net";
 import type { Chunk } from "../broker/chunk.ts";
-import type { Sink } from "../broker/sink.ts";
-import type { Subscriber } from "../broker/subscriber.ts";
 import { subscriberOf } from "../server/carried.ts";
+import type { Connections } from "./node_connections.ts";
+import { type Incoming, isHttp1, isOver, type Outgoing, writeTo } from "./node_outgoing.ts";
+import { ResponseSink, SocketSink } from "./node_sinks.ts";
 
-const NOTHING = new Uint8Array(0);
+/** Headers of one connection, which HTTP/2 forbids (RFC 9113, § 8.2.2). */
+const CONNECTION_HEADERS: ReadonlySet<string> = new Set([
+  "connection",
+  "http2-settings",
+  "keep-alive",
+  "proxy-connection",
+  "te",
+  "transfer-encoding",
+  "upgrade",
+]);
+/** Those that an answer over HTTP/1.1 may not choose either: how a body is framed, and how long a connection stays. */
+const OWN_HEADERS: ReadonlySet<string> = new Set(["keep-alive", "proxy-connection", "transfer-encoding"]);
 
 /** Sends responses. One for each listener: it frames what many connections are sent once. */
 export class Responder {
+  readonly #connections: Connections;
   #framed: { readonly chunk: Chunk; readonly bytes: Uint8Array } | undefined;
 
-  async send(
-    response: Response,
-    incoming: IncomingMessage | Http2ServerRequest,
-    outgoing: ServerResponse | Http2ServerResponse,
-  ): Promise<void> {
-    if (outgoing.destroyed || outgoing.writableEnded) return response.body?.cancel(); // the client has left already
-    const subscriber = subscriberOf(response);
-    writeHead(response, outgoing);
-    if (incoming.method === "HEAD" || response.body === null) {
-      outgoing.end();
-      return response.body?.cancel();
-    }
-    const socket = rawSocket(outgoing);
-    if (subscriber !== undefined && socket !== undefined) this.#attach(subscriber, outgoing as ServerResponse, socket);
-    else await pump(response.body, outgoing);
+  constructor(connections: Connections) {
+    this.#connections = connections;
   }
 
-  /** Writes framed chunks to the socket: a third of the time that `ServerResponse.write` takes. */
-  #attach(subscriber: Subscriber, outgoing: ServerResponse, socket: Socket): void {
+  /**
+   * Sends a response, to the end of its body. Whatever happens, the body is read to its end or cancelled.
+   *
+   * @throws What its headers or its body fail with. If `outgoing.headersSent` is not set, another can be sent.
+   */
+  async send(response: Response, incoming: Incoming, outgoing: Outgoing): Promise<void> {
+    const { body } = response;
+    if (body?.locked || response.bodyUsed) throw new TypeError("Cannot send response as its body is in use");
+    if (isOver(outgoing)) return await body?.cancel(); // the client has left already
+    // A body that has been asked for is ours to read or to drop: Node would read the rest of others without bound
+    if (isHttp1(outgoing) && !incoming.complete) (incoming as IncomingMessage).read(0);
+    const subscriber = subscriberOf(response);
+    try {
+      this.#writeHead(response, outgoing);
+    } catch (error) {
+      await body?.cancel();
+      throw error;
+    }
+    if (incoming.method === "HEAD" || body === null) {
+      outgoing.end();
+      return await body?.cancel();
+    }
+    if (subscriber === undefined) return await pump(response, body, outgoing);
+    flushHeaders(outgoing); // the first byte leaves at once
+    outgoing.on("error", () => {}); // a client that leaves is no error; `close` follows
+    const socket = rawSocket(outgoing);
     subscriber.attach((leave) => {
       outgoing.on("close", leave);
-      return new SocketSink(this, outgoing, socket);
+      return socket === undefined
+        ? new ResponseSink(this, outgoing)
+        : new SocketSink(this, outgoing as ServerResponse, socket);
     });
   }
 
@@ -49,69 +74,55 @@ export class Responder {
     this.#framed = { chunk, bytes };
     return bytes;
   }
-}
 
-class SocketSink implements Sink {
-  readonly #responder: Responder;
-  readonly #outgoing: ServerResponse;
-  readonly #socket: Socket;
-
-  constructor(responder: Responder, outgoing: ServerResponse, socket: Socket) {
-    this.#responder = responder;
-    this.#outgoing = outgoing;
-    this.#socket = socket;
+  cut(outgoing: Outgoing): void {
+    this.#connections.cut(outgoing);
   }
 
-  get bufferedBytes(): number {
-    return this.#socket.writableLength;
+  #writeHead(response: Response, outgoing: Outgoing): void {
+    const { status, statusText, headers } = response;
+    // As pairs they are written and forgotten; setHeader() would keep them as long as the stream lasts
+    const pairs: string[] = [];
+    if (!isHttp1(outgoing)) {
+      const ofConnection = headers.get("connection")?.toLowerCase().split(/[\s,]+/) ?? [];
+      for (const [name, value] of headers) {
+        if (name === "set-cookie") continue; // of pairs with one name it would keep the last
+        if (!CONNECTION_HEADERS.has(name) && !ofConnection.includes(name)) pairs.push(name, value);
+      }
+      if (headers.has("set-cookie")) outgoing.setHeader("set-cookie", headers.getSetCookie());
+      outgoing.writeHead(status, pairs as never); // taken, though not typed
+      return;
+    }
+    const { closing } = this.#connections;
+    for (const [name, value] of headers) { // each cookie is a pair of its own
+      if (!OWN_HEADERS.has(name) && !(closing && name === "connection")) pairs.push(name, value);
+    }
+    if (closing) outgoing.shouldKeepAlive = false;
+    if (statusText === "") outgoing.writeHead(status, pairs);
+    else outgoing.writeHead(status, statusText, pairs);
   }
 
-  write(chunk: Chunk): void {
-    this.#socket.write(this.#responder.frame(chunk));
-  }
-
-  onceDrained(callback: () => void): void {
-    this.#socket.write(NOTHING, () => callback()); // called after everything before it
-  }
-
-  end(): void {
-    this.#outgoing.end();
-  }
-
-  abort(): void {
-    this.#socket.destroy();
-  }
-
-  schedule(callback: () => void): void {
-    setImmediate(callback);
+  end(outgoing: Outgoing): void {
+    outgoing.end();
   }
 }
 
 /**
- * The socket, where framed chunks may be written past the response: HTTP/1.1, the response's turn on the connection,
- * its headers sent, and nobody in between (compression, say, replaces `write`).
+ * The socket, where framed chunks may be written past the response: HTTP/1.1, its headers sent, and nobody in between
+ * (compression, say, replaces `write`).
  */
-function rawSocket(outgoing: ServerResponse | Http2ServerResponse): Socket | undefined {
-  if (!(outgoing instanceof ServerResponse) || outgoing.write !== ServerResponse.prototype.write) return undefined;
+function rawSocket(outgoing: Outgoing): Socket | undefined {
+  if (!isHttp1(outgoing) || outgoing.write !== ServerResponse.prototype.write) return undefined;
   const { socket, chunkedEncoding } = outgoing as ServerResponse & { chunkedEncoding: boolean };
   if (socket === null || !chunkedEncoding || outgoing.writableCorked > 0) return undefined;
   return outgoing.writableLength === socket.writableLength ? socket : undefined;
 }
 
-function writeHead(response: Response, outgoing: ServerResponse | Http2ServerResponse): void {
-  const { status, statusText, headers } = response;
-  const pairs: string[] = [];
-  for (const [name, value] of headers) pairs.push(name, value); // each cookie is a pair of its own
-  // As pairs they are written and forgotten; setHeader() would keep them as long as the stream lasts
-  if (!(outgoing instanceof ServerResponse)) outgoing.writeHead(status, pairs as never); // taken, though not typed
-  else if (statusText === "") outgoing.writeHead(status, pairs);
-  else outgoing.writeHead(status, statusText, pairs);
-  (outgoing as ServerResponse).flushHeaders(); // HTTP/2's has it as well: the first byte leaves at once
-}
-
 /** Copies a body, waiting for the client where it is slow. */
-async function pump(body: ReadableStream<Uint8Array>, outgoing: ServerResponse | Http2ServerResponse): Promise<void> {
+async function pump(response: Response, body: ReadableStream<Uint8Array>, outgoing: Outgoing): Promise<void> {
+  const length = isHttp1(outgoing) ? Number(response.headers.get("content-length") ?? NaN) : NaN;
   const reader = body.getReader();
+  let sent = 0;
   let wake = (): void => {};
   const onClose = (): void => {
     void reader.cancel().catch(() => {}); // a body that has failed has ended
@@ -121,20 +132,39 @@ async function pump(body: ReadableStream<Uint8Array>, outgoing: ServerResponse |
   outgoing.once("close", onClose);
   outgoing.on("drain", onDrain);
   outgoing.on("error", () => {}); // a client that leaves is no error; `close` follows
+  reader.closed.catch(onDrain); // a body that fails is not waited for
+  flushSoon(outgoing);
   try {
     while (!outgoing.destroyed) {
       const { done, value } = await reader.read();
       if (done) break;
-      // deno-lint-ignore no-explicit-any
-      const more: boolean = (outgoing as any).write(value);
-      (outgoing as { flush?: () => void }).flush?.(); // compression holds back what is not flushed
-      if (!more && !outgoing.destroyed) await new Promise<void>((resolve) => wake = resolve);
+      sent += value.byteLength;
+      if (sent > length) throw new RangeError(`Cannot send body as it is longer than content-length: ${length}`);
+      if (!writeTo(outgoing, value) && !isOver(outgoing)) await new Promise<void>((resolve) => wake = resolve);
+    }
+    if (sent < length && !isOver(outgoing)) {
+      throw new RangeError(`Cannot send body as content-length is ${length}: got ${sent}`);
     }
     outgoing.end();
   } catch (error) {
-    if (!outgoing.destroyed) throw error;
+    await reader.cancel().catch(() => {}); // it may have failed itself
+    if (!isOver(outgoing)) throw error;
   } finally {
     outgoing.off("close", onClose);
     outgoing.off("drain", onDrain);
   }
+}
+
+function flushHeaders(outgoing: Outgoing): void {
+  (outgoing as ServerResponse).flushHeaders(); // HTTP/2's has it as well, though it is not typed
+}
+
+/** Gathers what is written in this turn, so that a short answer is one write. */
+function flushSoon(outgoing: Outgoing): void {
+  if (!isHttp1(outgoing)) return flushHeaders(outgoing);
+  outgoing.cork();
+  setImmediate(() => {
+    outgoing.flushHeaders();
+    outgoing.uncork();
+  });
 }

@@ -2,8 +2,6 @@
 export interface Host {
   /** Hears of an error that has no other caller, and answers for it. */
   failed(error: unknown): Response;
-  /** Settles when the request is over, if its signal is better left alone. */
-  readonly over?: Promise<unknown> | undefined;
 }
 
 const hosts = new WeakMap<Request, Host>();

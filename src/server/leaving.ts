@@ -1,5 +1,4 @@
 import type { Subscriber } from "../broker/subscriber.ts";
-import { hostOf } from "./hosts.ts";
 
 /**
  * Ends a subscriber when the request that it belongs to has gone.
@@ -9,7 +8,7 @@ import { hostOf } from "./hosts.ts";
  */
 export function endWithRequest(subscriber: Subscriber, request: Request, info: unknown): void {
   const leave = (): void => void subscriber.close("left");
-  const over = hostOf(request)?.over ?? (info as { readonly completed?: unknown } | null | undefined)?.completed;
+  const over = (info as { readonly completed?: unknown } | null | undefined)?.completed;
   if (over instanceof Promise) {
     over.then(leave, leave);
     return;

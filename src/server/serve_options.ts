@@ -23,7 +23,7 @@ export interface ServeOptions {
   readonly hostname?: string | undefined;
   /** Closes the server. */
   readonly signal?: AbortSignal | undefined;
-  /** The certificate chain and its key, as PEM: HTTPS, with HTTP/2 where the runtime has it. */
+  /** The certificate chain and its key, as PEM: HTTPS, on Deno and Node with HTTP/2. */
   readonly tls?: { readonly cert: string; readonly key: string } | undefined;
   /**
    * How many connections may wait to be accepted: clients that all return at once. The
@@ -34,16 +34,15 @@ export interface ServeOptions {
   readonly backlog?: number | undefined;
   /**
    * Lets other processes listen on the same port: the system spreads
-   * connections over them. On Bun and Node, where the system can; with
-   * `Deno.serve` if Deno was started with `--unstable-net`. Elsewhere use the
-   * Node adapter under `node:cluster`.
+   * connections over them, where it can.
    *
    * @default {false}
    */
   readonly reusePort?: boolean | undefined;
   /**
    * How long `close` waits for responses that are under way, in milliseconds,
-   * before it cuts them. Event streams of a broker are ended first.
+   * before it cuts them; `Infinity` for as long as they take. Event streams of
+   * a broker are ended first.
    *
    * @default {2_000}
    */
@@ -66,9 +65,9 @@ export interface Server extends AsyncDisposable {
   /** Where it can be reached, ending in `/`. */
   readonly url: string;
   /**
-   * Stops accepting, ends the event streams of brokers with the reason
-   * `"drain"`, waits for other responses up to `closeTimeout`, then cuts them.
-   * May be called again.
+   * Stops accepting, closes idle connections, ends the event streams of brokers
+   * with the reason `"drain"`, waits for other responses up to `closeTimeout`,
+   * then cuts them. A connection closes after its response. May be called again.
    *
    * @returns When no connection is left.
    */

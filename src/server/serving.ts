@@ -1,5 +1,6 @@
 import type { Subscriber } from "../broker/subscriber.ts";
 import { after } from "../time/timer.ts";
+import { checkNumber } from "../wire/check_number.ts";
 import { takeSubscriberOf } from "./carried.ts";
 import { hostedBy } from "./hosts.ts";
 import type { ServeHandler, ServeInfo, ServeOptions, Server } from "./serve_options.ts";
@@ -12,24 +13,22 @@ export class Serving {
   #closing: Promise<void> | undefined;
 
   constructor(handler: ServeHandler, options: ServeOptions) {
+    checkNumber("closeTimeout", options.closeTimeout ?? 0);
     this.#handler = handler;
     this.#options = options;
   }
 
   readonly #forget = (subscriber: Subscriber): void => void this.#open.delete(subscriber);
 
-  /**
-   * The handler's response, or that of `onError`. Never rejects.
-   *
-   * @param over Settles when the request is over, where the runtime tells.
-   */
-  async respond(request: Request, info: ServeInfo, over?: Promise<unknown>): Promise<Response> {
+  /** The handler's response, or that of `onError`. Never rejects. */
+  async respond(request: Request, info: ServeInfo): Promise<Response> {
     try {
-      hostedBy(request, over === undefined ? this : { failed: (error) => this.failed(error), over });
+      hostedBy(request, this);
       const response = await this.#handler(request, info);
       if (!(response instanceof Response)) {
         throw new TypeError(`Cannot answer as the handler must return a Response: got ${typeof response}`);
       }
+      if (response.type === "error") throw new TypeError("Cannot answer with Response.error()");
       const subscriber = takeSubscriberOf(response);
       if (subscriber !== undefined) {
         this.#open.add(subscriber);
@@ -42,18 +41,23 @@ export class Serving {
     }
   }
 
-  /** The answer to an error. */
+  /** The answer to an error. Never throws. */
   failed(error: unknown): Response {
-    const { onError } = this.#options;
-    if (onError === undefined) console.error(error);
-    return onError?.(error) ?? new Response("Internal Server Error", { status: 500 });
+    const { onError = (error) => void console.error(error) } = this.#options;
+    let response: Response | undefined;
+    try {
+      response = onError(error);
+    } catch (failure) {
+      console.error(failure);
+    }
+    return response ?? new Response("Internal Server Error", { status: 500 });
   }
 
   /**
    * The server that users see.
    *
    * @param url Where it listens.
-   * @param stop Stops accepting; resolves when nothing is under way.
+   * @param stop Stops accepting, ends idle connections and others after their responses; resolves when none is left.
    * @param cut Ends at once what is under way.
    */
   server(url: string, stop: () => Promise<unknown>, cut: () => unknown): Server {
@@ -61,7 +65,11 @@ export class Serving {
     const close = async (): Promise<void> => {
       signal?.removeEventListener("abort", abort);
       const stopped = stop();
-      await onClosing?.().catch((error) => this.failed(error)); // the streams are ended all the same
+      try {
+        await onClosing?.();
+      } catch (error) {
+        this.failed(error); // the streams are ended all the same
+      }
       await Promise.all(Array.from(this.#open, (subscriber) => subscriber.close("drain")));
       const stopWaiting = after(closeTimeout, cut);
       await stopped;
