@@ -130,7 +130,7 @@ export function connect(url: string | URL, options: ConnectOptions = {}): EventS
       failures = 0;
       events.push(event);
     },
-    onComment: (comment) => call(options.onComment, comment),
+    onComment: options.onComment && ((comment) => events.push(() => call(options.onComment, comment))),
     onRetry: (time) => reconnectionTime = time,
     request: (lastEventId, signal) => attempt(href, options, lastEventId, signal),
     onOpen(response) {

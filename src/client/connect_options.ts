@@ -97,7 +97,7 @@ export interface ConnectOptions {
    * back; its own end is {@linkcode EventStreamConnection.closed}.
    */
   readonly onCloseNotice?: ((reason: string) => void) | undefined;
-  /** Called with each comment, as it comes. */
+  /** Called with each comment, in its place between the events: when those before it have been given out. */
   readonly onComment?: ((comment: string) => void) | undefined;
   /** Closes the connection. A loop over its events then throws the signal's reason. */
   readonly signal?: AbortSignal | undefined;

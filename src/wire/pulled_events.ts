@@ -20,7 +20,7 @@ export interface EventPuller {
  */
 export class PulledEvents implements AsyncIterableIterator<ParsedEvent, undefined> {
   readonly #puller: EventPuller;
-  #events: ParsedEvent[] = [];
+  #events: (ParsedEvent | (() => void))[] = [];
   #taken = 0;
   /** The `next` that waits for a step; those that overlap it wait for it. */
   #pulling: Promise<Result> | undefined;
@@ -41,7 +41,8 @@ export class PulledEvents implements AsyncIterableIterator<ParsedEvent, undefine
     return this.#ended;
   }
 
-  push(event: ParsedEvent): void {
+  /** Adds an event, or what is called in its place. */
+  push(event: ParsedEvent | (() => void)): void {
     this.#events.push(event);
   }
 
@@ -81,7 +82,8 @@ export class PulledEvents implements AsyncIterableIterator<ParsedEvent, undefine
   #take(): ParsedEvent | undefined {
     while (this.#taken < this.#events.length) {
       const event = this.#events[this.#taken++]!;
-      if (this.#puller.accept === undefined || this.#puller.accept(event)) return event;
+      if (typeof event === "function") event();
+      else if (this.#puller.accept === undefined || this.#puller.accept(event)) return event;
     }
     return undefined;
   }

@@ -1,7 +1,7 @@
 import { assertEquals } from "@std/assert";
 import { describe, it } from "node:test";
 import { Broker, createHandler } from "../../mod.ts";
-import { connect, type EventStreamConnection, type Gap } from "../../src/client/mod.ts";
+import { connect, type EventStreamConnection, type Gap, type ParsedEvent } from "../../src/client/mod.ts";
 import { answers, data, open, SOON, stream } from "../support/answers.ts";
 
 describe("connect() tells", () => {
@@ -60,6 +60,26 @@ describe("connect() tells", () => {
     await data(connection, 2);
     assertEquals(told, ["connecting", [200, "open"], "beat", "connecting", [200, "open"]]);
   });
+
+  for (const how of ["a loop", "listeners"] as const) {
+    it(`of comments in their place between the events, to ${how}`, async () => {
+      const told: string[] = [];
+      const connection = connect("http://localhost", {
+        fetch: answers(stream(": 1\ndata: a\n: 2\n\n: 3\n: 4\n\ndata: b\n\n: 5\n"), open("data: c\n\n: 6\n")),
+        backoff: SOON,
+        onComment: (comment) => told.push(comment),
+        onRetry: () => told.push("again"),
+      });
+      const note = ({ data }: ParsedEvent): void => {
+        told.push(data);
+        if (data === "c") void connection.close();
+      };
+      if (how === "a loop") { for await (const event of connection) note(event); }
+      else connection.onAny(note);
+      await connection.closed;
+      assertEquals(told, ["1", "2", "a", "3", "4", "b", "5", "again", "c"]);
+    });
+  }
 
   it("is closed by `await using`", async () => {
     let kept: EventStreamConnection;
