@@ -134,8 +134,8 @@ export function connect(url: string | URL, options: ConnectOptions = {}): EventS
     onRetry: (time) => reconnectionTime = time,
     request: (lastEventId, signal) => attempt(href, options, lastEventId, signal),
     onOpen(response) {
-      readyState = "open";
       openedAt = performance.now();
+      become("open");
       call(options.onOpen, response);
     },
     onLost,
@@ -219,11 +219,17 @@ export function connect(url: string | URL, options: ConnectOptions = {}): EventS
   function finish(end: ConnectionEnd): void {
     if (readyState === "closed") return;
     givenId = lastEventId();
-    readyState = "closed";
+    become("closed");
     events.end("error" in end ? { error: end.error } : undefined);
     listening.abort();
     loop.end();
     closed.resolve(end);
+  }
+
+  function become(state: EventStreamConnection["readyState"]): void {
+    if (readyState === state) return;
+    readyState = state;
+    call(options.onReadyState, state);
   }
 
   function onPageChange(): void {
@@ -235,7 +241,8 @@ export function connect(url: string | URL, options: ConnectOptions = {}): EventS
   function onLost(failure: unknown): number {
     const now = performance.now();
     if (readyState === "open" && now - openedAt >= HEALTHY_MS) failures = 0;
-    readyState = "connecting";
+    become("connecting");
+    if (events.hasEnded) return 0; // by who was told of it
     // What the server asks for, it gets, whatever the page does meanwhile
     const asked = failure === HIDDEN
       ? 0

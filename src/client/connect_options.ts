@@ -85,6 +85,11 @@ export interface ConnectOptions {
    * @default {"keep"}
    */
   readonly whenHidden?: "keep" | "pause" | undefined;
+  /**
+   * Called with each change of {@linkcode EventStreamConnection.readyState},
+   * when it has changed: to show whether an application is online.
+   */
+  readonly onReadyState?: ((readyState: "connecting" | "open" | "closed") => void) | undefined;
   /** Called with each response that is going to be read. */
   readonly onOpen?: ((response: Response) => void) | undefined;
   /** Called when an attempt or a stream has failed and will be tried again. */

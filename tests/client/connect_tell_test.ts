@@ -81,6 +81,46 @@ describe("connect() tells", () => {
     });
   }
 
+  it("of each change of its state, once", async () => {
+    const told: unknown[] = [];
+    const connection = connect("http://localhost", {
+      fetch: answers(stream("data: a\n\n"), () => Promise.reject(new TypeError("down")), open("data: b\n\n")),
+      backoff: SOON,
+      onReadyState: (state) => told.push([state, connection.readyState]),
+      onOpen: () => told.push("opened"),
+      onRetry: () => told.push("lost"),
+    });
+    await data(connection, 2);
+    await connection.close();
+    assertEquals(told, [
+      ["open", "open"],
+      "opened",
+      ["connecting", "connecting"],
+      "lost",
+      "lost",
+      ["open", "open"],
+      "opened",
+      ["closed", "closed"],
+    ]);
+  });
+
+  for (const state of ["open", "connecting"] as const) {
+    it(`nothing more when it is closed as it is told of ${state}`, async () => {
+      const told: string[] = [];
+      const connection = connect("http://localhost", {
+        fetch: answers(stream("")),
+        backoff: SOON,
+        onReadyState: (now) => {
+          told.push(now);
+          if (now === state) void connection.close();
+        },
+        onRetry: () => told.push("lost"),
+      });
+      assertEquals(await data(connection), []);
+      assertEquals(told, state === "open" ? ["open", "closed"] : ["open", "connecting", "closed"]);
+    });
+  }
+
   it("is closed by `await using`", async () => {
     let kept: EventStreamConnection;
     {
