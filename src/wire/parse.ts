@@ -264,7 +264,6 @@ export class EventParser {
       }
       // A name that reads beyond its line meets the line end, which is in no name
       let at: number;
-      let value: string;
       switch (first) {
         case 0x64: // d
           if (text.charCodeAt(start + 1) !== 0x61 || text.charCodeAt(start + 2) !== 0x74) break; // a, t
@@ -285,18 +284,14 @@ export class EventParser {
           if (!hasNul(text, at, end)) id = text.slice(at, end);
           break;
         case 0x72: // r
-          if (this.#onRetry === undefined || !text.startsWith("retry", start)) break;
-          if ((at = valueAt(text, start + 5, end)) === -1) break;
-          value = text.slice(at, end);
+          if (!text.startsWith("retry", start) || (at = valueAt(text, start + 5, end)) === -1) break;
           // § 9.2.6: if the field value consists of only ASCII digits
-          if (/^\d+$/.test(value)) this.#onRetry(Number(value));
-          if (resets !== this.#resets) return;
+          if (/^\d+$/.test(text.slice(at, end))) this.#onRetry?.(Number(text.slice(at, end)));
           break;
         case COLON:
-          if (this.#onComment === undefined) break;
-          this.#onComment(text.slice(text.charCodeAt(start + 1) === SPACE ? start + 2 : start + 1, end));
-          if (resets !== this.#resets) return;
+          this.#onComment?.(text.slice(text.charCodeAt(start + 1) === SPACE ? start + 2 : start + 1, end));
       }
+      if (resets !== this.#resets) return;
       start = text.charCodeAt(end) === CR && text.charCodeAt(end + 1) === LF ? end + 2 : end + 1;
     }
     this.#data = data;
