@@ -71,6 +71,7 @@ const surface: Readonly<Record<string, { readonly values: readonly string[]; rea
       "ConnectOptions",
       "ConnectionEnd",
       "EventParserOptions",
+      "EventSourceErrorEvent",
       "EventSourceEventMap",
       "EventSourceHandler",
       "EventSourceInit",

@@ -1,5 +1,5 @@
-import { isEventStream } from "../wire/event_stream_response.ts";
-import { ask, type FetchLike, type HeadersSource, Permanent, resolveUrl } from "./request.ts";
+import { isEventStream, notAnEventStream } from "../wire/event_stream_response.ts";
+import { ask, type FetchLike, type HeadersSource, Permanent, type RequestOptions, resolveUrl } from "./request.ts";
 import { StreamLoop } from "./stream_loop.ts";
 
 /** Options for {@linkcode EventSource}: the standard's one, and what browsers lack. */
@@ -27,7 +27,15 @@ export interface EventSourceEventMap {
   /** An event without a type of its own. */
   message: MessageEvent<string>;
   /** The connection is lost: `readyState` says whether for good. */
-  error: Event;
+  error: EventSourceErrorEvent;
+}
+
+/** What an `error` event says beside the standard's, which says nothing. */
+export interface EventSourceErrorEvent extends Event {
+  /** What has happened, in words for whoever reads a log. */
+  readonly message: string | undefined;
+  /** The response's status, if a response was refused. */
+  readonly status: number | undefined;
 }
 
 /** An event handler, as `onmessage` takes it. */
@@ -44,8 +52,20 @@ export type EventSourceListener<T extends string> =
 /** § 9.2.2: "an implementation-defined value, probably in the region of a few seconds"; in milliseconds, as in Chromium. */
 const RECONNECTION_TIME = 3_000;
 
-/** The listeners' types: a class could say them only by overriding what needs none. */
+/** What a class could say only with more code: the listeners' types, and members that are made alike. */
 export interface EventSource {
+  /** 0. */
+  readonly CONNECTING: 0;
+  /** 1. */
+  readonly OPEN: 1;
+  /** 2. */
+  readonly CLOSED: 2;
+  /** Called when a connection has been made. */
+  onopen: EventSourceHandler<Event>;
+  /** Called for each event without a type of its own. */
+  onmessage: EventSourceHandler<MessageEvent<string>>;
+  /** Called when the connection is lost: `readyState` says whether for good. */
+  onerror: EventSourceHandler<EventSourceErrorEvent>;
   /**
    * Calls for each event of a type.
    *
@@ -100,20 +120,19 @@ export interface EventSource {
  */
 export class EventSource extends EventTarget {
   /** A connection is being made, for the first time or again. */
-  static readonly CONNECTING = 0;
+  declare static readonly CONNECTING: 0;
   /** A stream is being read. */
-  static readonly OPEN = 1;
+  declare static readonly OPEN: 1;
   /** It has ended for good. */
-  static readonly CLOSED = 2;
+  declare static readonly CLOSED: 2;
 
-  /** The URL, resolved: not where redirects led to. */
-  readonly url: string;
-  /** Whether cookies are sent to other origins. */
-  readonly withCredentials: boolean;
+  // Pure, so that a bundle of `connect()` alone leaves the class out
+  static readonly #exposed: void = /* @__PURE__ */ this.#expose();
 
-  readonly #init: EventSourceInit;
+  readonly #url: string;
+  readonly #init: RequestOptions;
   readonly #loop: StreamLoop;
-  readonly #handlers = new Map<string, EventSourceHandler<never>>();
+  readonly #handlers: Record<string, EventSourceHandler<never>> = {};
   #readyState: 0 | 1 | 2 = 0;
   #reconnectionTime = RECONNECTION_TIME;
   #origin = "";
@@ -123,19 +142,20 @@ export class EventSource extends EventTarget {
    *
    * @param url Where the event stream is; relative to the page, where there is one.
    * @param init Credentials, headers, `fetch`.
+   * @throws {TypeError} If there is no URL.
    * @throws {DOMException} `SyntaxError` if the URL cannot be parsed.
    */
   constructor(url: string | URL, init: EventSourceInit = {}) {
     super();
+    if (arguments.length === 0) throw new TypeError("Cannot connect without a URL");
     // § 9.2.2, steps 3 to 5 of the constructor: parse the URL; failure is a SyntaxError
     try {
-      this.url = resolveUrl(url).href;
+      this.#url = resolveUrl(url).href;
     } catch (error) {
       throw new DOMException((error as Error).message, "SyntaxError");
     }
-    // § 9.2.2, steps 6 and 7: the CORS state
-    this.withCredentials = init.withCredentials ?? false;
-    this.#init = init;
+    // § 9.2.2, steps 6 to 8: a potential-CORS request
+    this.#init = { ...init, credentials: init.withCredentials ? "include" : undefined };
     this.#loop = new StreamLoop({
       request: (lastEventId, signal) => this.#request(lastEventId, signal),
       onOpen: (response) => this.#announce(response),
@@ -145,54 +165,25 @@ export class EventSource extends EventTarget {
       },
       // § 9.2.6: set the event stream's reconnection time
       onRetry: (retry) => this.#reconnectionTime = retry,
-      onLost: (failure) => failure instanceof Permanent ? this.#fail() : this.#reestablish(),
+      onLost: (failure) => this.#lose(failure),
     });
     // § 9.2.2, step 15: fetch the request
     void this.#loop.run();
   }
 
-  /** 0. */
-  get CONNECTING(): 0 {
-    return 0;
+  /** The URL, resolved: not where redirects led to. */
+  get url(): string {
+    return this.#url;
   }
 
-  /** 1. */
-  get OPEN(): 1 {
-    return 1;
-  }
-
-  /** 2. */
-  get CLOSED(): 2 {
-    return 2;
+  /** Whether cookies are sent to other origins. */
+  get withCredentials(): boolean {
+    return this.#init.credentials !== undefined;
   }
 
   /** Where it stands: `CONNECTING`, `OPEN` or `CLOSED`. */
   get readyState(): 0 | 1 | 2 {
     return this.#readyState;
-  }
-
-  /** Called when a connection has been made. */
-  get onopen(): EventSourceHandler<Event> {
-    return this.#handler("open");
-  }
-  set onopen(handler: EventSourceHandler<Event>) {
-    this.#setHandler("open", handler);
-  }
-
-  /** Called for each event without a type of its own. */
-  get onmessage(): EventSourceHandler<MessageEvent<string>> {
-    return this.#handler("message");
-  }
-  set onmessage(handler: EventSourceHandler<MessageEvent<string>>) {
-    this.#setHandler("message", handler);
-  }
-
-  /** Called when the connection is lost: `readyState` says whether for good. */
-  get onerror(): EventSourceHandler<Event> {
-    return this.#handler("error");
-  }
-  set onerror(handler: EventSourceHandler<Event>) {
-    this.#setHandler("error", handler);
   }
 
   /** § 9.2.2: aborts the fetch and sets `readyState` to `CLOSED`. Nothing is dispatched any more. */
@@ -201,55 +192,66 @@ export class EventSource extends EventTarget {
     this.#loop.end();
   }
 
-  /** § 9.2.2, steps 8 to 15 of the constructor, and the last steps of reestablishing in § 9.2.3. */
+  /** § 9.2.2, step 15 of the constructor, and the last steps of reestablishing in § 9.2.3. */
   async #request(lastEventId: string, signal: AbortSignal): Promise<Response> {
-    // Step 8: a potential-CORS request
-    const credentials = this.withCredentials ? "include" : undefined;
-    const response = await ask(this.url, { ...this.#init, credentials }, lastEventId, signal);
+    const response = await ask(this.#url, this.#init, lastEventId, signal);
     // Step 15.3: any other status or type fails the connection
     if (isEventStream(response)) return response;
-    throw new Permanent(undefined);
+    throw new Permanent({ message: notAnEventStream(response), status: response.status });
   }
 
   /** § 9.2.3: announce the connection. */
   #announce({ url }: Response): void {
     // § 9.2.6, step 5 of dispatching: the origin of the final URL, after redirects
-    this.#origin = new URL(url || this.url).origin;
+    this.#origin = new URL(url || this.#url).origin;
     this.#readyState = 1;
     this.dispatchEvent(new Event("open"));
   }
 
-  /** § 9.2.3: reestablish the connection. */
-  #reestablish(): number {
-    // Step 1: back to CONNECTING, and an event named error. Step 5, where it has been closed, is the loop's
-    this.#readyState = 0;
-    this.dispatchEvent(new Event("error"));
-    // Step 2: a delay equal to the reconnection time
+  /** § 9.2.3: reestablish the connection, or fail it: back to CONNECTING or CLOSED for good, and an event named error. */
+  #lose(failure: unknown): number {
+    const isFinal = failure instanceof Permanent;
+    const { message, status } = Object(isFinal ? failure.error : failure);
+    if (isFinal) this.close();
+    else this.#readyState = 0;
+    this.dispatchEvent(Object.assign(new Event("error"), { message, status }));
+    // Step 2 of reestablishing: a delay equal to the reconnection time
     return this.#reconnectionTime;
   }
 
-  /** § 9.2.3: fail the connection. */
-  #fail(): number {
-    this.close();
-    this.dispatchEvent(new Event("error"));
-    return 0;
+  /** Web IDL: constants stand on the class and on its prototype, and every member is enumerable. */
+  static #expose(): void {
+    const members = this.prototype;
+    ["CONNECTING", "OPEN", "CLOSED"].forEach((name, value) => {
+      for (const owner of [this, members]) Object.defineProperty(owner, name, { value, enumerable: true });
+    });
+    for (const type of ["open", "message", "error"]) {
+      Object.defineProperty(members, `on${type}`, {
+        configurable: true,
+        get(this: EventSource) {
+          return this.#handlers[type] ?? null;
+        },
+        set(this: EventSource, handler: unknown) {
+          this.#setHandler(type, handler);
+        },
+      });
+    }
+    for (const name of ["url", "withCredentials", "readyState", "close", "onopen", "onmessage", "onerror"]) {
+      Object.defineProperty(members, name, { enumerable: true });
+    }
   }
 
-  #handler<E extends Event>(type: string): EventSourceHandler<E> {
-    return this.#handlers.get(type) as EventSourceHandler<E> | undefined ?? null;
-  }
-
-  #setHandler<E extends Event>(type: string, handler: EventSourceHandler<E>): void {
+  #setHandler(type: string, handler: unknown): void {
     if (typeof handler === "function") {
-      this.#handlers.set(type, handler as EventSourceHandler<never>);
+      this.#handlers[type] = handler as EventSourceHandler<never>;
       this.addEventListener(type, this.#call); // in its old place, if there was one before it
     } else {
-      this.#handlers.delete(type);
+      delete this.#handlers[type];
       this.removeEventListener(type, this.#call);
     }
   }
 
   readonly #call = (event: Event): void => {
-    this.#handlers.get(event.type)?.call(this, event as never);
+    this.#handlers[event.type]?.call(this, event as never);
   };
 }

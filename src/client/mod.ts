@@ -24,6 +24,7 @@ export { connect, type ConnectionEnd, type EventStreamConnection } from "./conne
 export type { ConnectOptions } from "./connect_options.ts";
 export {
   EventSource,
+  type EventSourceErrorEvent,
   type EventSourceEventMap,
   type EventSourceHandler,
   type EventSourceInit,

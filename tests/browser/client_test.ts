@@ -57,6 +57,17 @@ if (runtime === "deno") {
       }
     }
 
+    it("ours has the members of its own EventSource, as that has them", async () => {
+      const members = (EventSource: string): Promise<unknown> =>
+        page.evaluate(`[${EventSource}, ${EventSource}.prototype].map((owner) =>
+          Object.entries(Object.getOwnPropertyDescriptors(owner))
+            .filter(([name]) => name !== "prototype")
+            .map(([name, { enumerable, configurable, writable, get, set }]) =>
+              [name, enumerable, configurable, writable, typeof get, typeof set].join(" "))
+            .sort())`);
+      assertEquals(await members("client.EventSource"), await members("EventSource"));
+    });
+
     describe("connect()", () => {
       /** Listens in the page, and gives what has come when the condition on the server's side is true. */
       async function listen(url: string, options: string): Promise<void> {

@@ -1,7 +1,7 @@
-import { assertEquals } from "@std/assert";
+import { assert, assertEquals, assertThrows } from "@std/assert";
 import { describe, it } from "node:test";
-import { EventSource } from "../../src/client/mod.ts";
-import { open, stream } from "../support/answers.ts";
+import { EventSource, type EventSourceErrorEvent } from "../../src/client/mod.ts";
+import { answers, open, stream } from "../support/answers.ts";
 import { type ObservedEventSource, observeEventSource } from "../support/observe_event_source.ts";
 import { playEventSource } from "../support/play_event_source.ts";
 import { observeApart } from "../support/observe_apart.ts";
@@ -63,6 +63,78 @@ describe("EventSource", () => {
     const { data } = await new Promise<MessageEvent>((resolve) => source.onmessage = resolve);
     assertEquals([data, calls], ["a", 3]);
     source.close();
+  });
+});
+
+describe("EventSource as Web IDL has it", () => {
+  it("refuses to be made without a URL, and one that cannot be parsed", () => {
+    const make = EventSource as unknown as new (...args: unknown[]) => EventSource;
+    assertThrows(() => new make(), TypeError);
+    assertEquals(assertThrows(() => new make("http://["), DOMException).name, "SyntaxError");
+  });
+
+  it("has its members on the prototype, all of them enumerable, and its constants in both places", () => {
+    const source = new EventSource("http://localhost/a", { withCredentials: true, fetch: () => new Promise(() => {}) });
+    assertEquals([source.url, source.readyState, source.withCredentials], ["http://localhost/a", 0, true]);
+    source.close();
+    assertEquals(source.readyState, EventSource.CLOSED);
+    assertEquals(Object.keys(source), []);
+    const attributes = ["onerror", "onmessage", "onopen", "readyState", "url", "withCredentials"];
+    const constants = ["CLOSED", "CONNECTING", "OPEN"];
+    assertEquals(Object.keys(EventSource.prototype).sort(), [...constants, "close", ...attributes]);
+    for (const name of attributes) {
+      const { get, set } = Object.getOwnPropertyDescriptor(EventSource.prototype, name)!;
+      assertEquals([typeof get, typeof set], ["function", name.startsWith("on") ? "function" : "undefined"], name);
+    }
+    for (const owner of [EventSource, EventSource.prototype]) {
+      for (const [value, name] of ["CONNECTING", "OPEN", "CLOSED"].entries()) {
+        const constant = { value, writable: false, enumerable: true, configurable: false };
+        assertEquals(Object.getOwnPropertyDescriptor(owner, name), constant);
+      }
+    }
+  });
+
+  it("calls a handler in the place where it was first set, and none that is no function", async () => {
+    const seen: string[] = [];
+    const source = new EventSource("http://localhost/", { fetch: () => Promise.resolve(open("data: a\n\n")()) });
+    source.onmessage = () => seen.push("replaced");
+    const done = new Promise((resolve) => source.addEventListener("message", () => resolve(seen.push("listener"))));
+    source.onmessage = () => seen.push("handler");
+    source.onopen = () => seen.push("removed");
+    Reflect.set(source, "onopen", 7);
+    await done;
+    assertEquals(seen, ["handler", "listener"]);
+    assertEquals(Reflect.get(source, "onopen"), null);
+    source.close();
+  });
+});
+
+describe("EventSource's error events", () => {
+  it("say which status and type were refused", async () => {
+    const source = new EventSource("http://localhost/", {
+      fetch: () => Promise.resolve(new Response("", { status: 503, headers: { "content-type": "text/html" } })),
+    });
+    const { status, message } = await new Promise<EventSourceErrorEvent>((resolve) => source.onerror = resolve);
+    assertEquals([status, source.readyState], [503, EventSource.CLOSED]);
+    assert(message?.includes("got status 503, type text/html"));
+  });
+
+  it("say what has broken the connection off", async () => {
+    const source = new EventSource("http://localhost/", {
+      fetch: answers(
+        stream("retry: 1\n\n"),
+        () => Promise.reject(new TypeError("down")),
+        () => new Response(null, { status: 204 }),
+      ),
+    });
+    const said: unknown[] = [];
+    await new Promise<void>((resolve) => {
+      source.onerror = ({ message, status }) => {
+        said.push([source.readyState, message?.slice(0, 16), status]);
+        if (source.readyState === EventSource.CLOSED) resolve();
+      };
+    });
+    assertEquals(said, [[0, "The server ended", undefined], [0, "down", undefined], [2, "Cannot read even", 204]]);
   });
 });
 
