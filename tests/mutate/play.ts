@@ -21,8 +21,9 @@ export interface Playing {
   readonly runtime: string;
   readonly files: readonly string[];
   readonly mutant?: string;
-  /** After so many milliseconds it is taken to be endless. */
+  /** After so many milliseconds it is taken to be endless, and a test that names no time of its own too. */
   readonly timeout: number;
+  readonly testTimeout: number;
   /** How often the mutant's place may be reached. */
   readonly hits?: number;
   /** Where to write what was reached. */
@@ -39,8 +40,11 @@ const SHORT: Readonly<Record<string, string>> = {
 
 const MAX_BYTES = 2_000_000_000;
 
-const commands: Readonly<Record<string, () => string[]>> = {
-  bun: () => [...runner("bun", "1.4"), "test", "--bail", "--timeout=30000", "--preload", "./tests/mutate/harness.ts"],
+const commands: Readonly<Record<string, (testTimeout: number) => string[]>> = {
+  bun: (testTimeout) => [
+    ...[...runner("bun", "1.4"), "test", "--bail", `--timeout=${testTimeout}`],
+    ...["--preload", "./tests/mutate/harness.ts"],
+  ],
   deno: () => [
     ...[process.execPath, "test", "-A", "--quiet", "--no-check", "--fail-fast"],
     ...["--preload", "./tests/mutate/harness.ts"],
@@ -56,9 +60,11 @@ for (const signal of ["SIGINT", "SIGTERM"] as const) {
 }
 
 /** Runs them until one fails. */
-export async function play({ root, runtime, files, mutant, timeout, hits, reached }: Playing): Promise<Play> {
+export async function play(
+  { root, runtime, files, mutant, timeout, testTimeout, hits, reached }: Playing,
+): Promise<Play> {
   const start = performance.now();
-  const [command, ...args] = [...commands[runtime]!(), ...files.map((file) => `./${file}`)];
+  const [command, ...args] = [...commands[runtime]!(testTimeout), ...files.map((file) => `./${file}`)];
   const child = spawn(command!, args, {
     cwd: root,
     detached: true, // so that it can be ended with all that it has started

@@ -162,7 +162,14 @@ async function baseline(): Promise<Baseline[]> {
       let outcome = "";
       for (let tries = 0; tries < 3 && outcome !== "passed"; tries++) {
         const played = await play({
-          ...{ root, runtime, files: [file], timeout: 300_000, reached: reachedFile(root, worker) },
+          ...{
+            root,
+            runtime,
+            files: [file],
+            timeout: 300_000,
+            testTimeout: 60_000,
+            reached: reachedFile(root, worker),
+          },
         });
         outcome = played.outcome;
         if (outcome === "passed") baselines.push({ runtime, file, ms: played.ms, reached: played.reached });
@@ -184,9 +191,10 @@ async function tryOut({ id, key, file }: Mutant): Promise<Found> {
   const chosen = onBun.length > 0 ? onBun : reaching;
   for (const some of batches(chosen)) {
     const [{ runtime } = { runtime: "bun" }] = some;
+    const sum = some.reduce((sum, { ms }) => sum + ms, 0);
     const { outcome } = await play({
       ...{ root, runtime, files: some.map(({ file }) => file), mutant: id },
-      timeout: 10_000 + 5 * some.reduce((sum, { ms }) => sum + ms, 0),
+      ...{ timeout: 10_000 + 4 * sum, testTimeout: Math.round(4_000 + 4 * sum) },
       hits: 1_000 + 100 * Math.max(...some.map(({ reached }) => reached[id]!)),
     });
     const by = some.map(({ file }) => file).join(" ");

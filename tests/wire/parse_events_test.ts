@@ -108,7 +108,7 @@ describe("parseEvents()", () => {
 
   it("refuses what is no source", () => {
     for (const source of [undefined, null, 7, {}, "data: a\n\n"]) {
-      assertThrows(() => parseEvents(source as never), TypeError);
+      assertThrows(() => parseEvents(source as never), TypeError, `must be a Response, a ReadableStream`);
     }
   });
 
@@ -156,5 +156,59 @@ describe("parseEvents()", () => {
     });
     assertEquals((await events.next()).value?.lastEventId, "7");
     assertEquals(said, ["hi", 5]);
+  });
+
+  it("lets a response go that it refuses, unless somebody else reads it", async () => {
+    const { stream, cancelled } = endless();
+    assertThrows(() => parseEvents(new Response(stream, { status: 500 })), SseError);
+    await cancelled;
+    const locked = new Response(endless().stream, { status: 500 });
+    const reader = locked.body!.getReader();
+    assertThrows(() => parseEvents(locked), SseError);
+    assertEquals((await reader.read()).done, false);
+    await reader.cancel();
+  });
+
+  it("leaves an iterable that cannot be told", async () => {
+    const source: AsyncIterable<string> = {
+      [Symbol.asyncIterator]: () => ({ next: () => Promise.resolve({ done: false, value: "data: a\n\n" }) }),
+    };
+    for await (const { data } of parseEvents(source)) {
+      assertEquals(data, "a");
+      break;
+    }
+  });
+
+  it("reads nothing when its signal has aborted before", async () => {
+    const { stream, pulled, cancelled } = endless();
+    const reason = new Error("enough");
+    const events = parseEvents(stream, { signal: AbortSignal.abort(reason) });
+    assertEquals([await assertRejects(() => events.next()), await cancelled, pulled()], [reason, reason, 0]);
+  });
+
+  it("gives out nothing that comes together with the signal", async () => {
+    const reason = new Error("enough");
+    const leaving = new AbortController();
+    const chunk = Promise.withResolvers<IteratorResult<string, undefined>>();
+    const source: AsyncIterable<string> = { [Symbol.asyncIterator]: () => ({ next: () => chunk.promise }) };
+    const next = parseEvents(source, { signal: leaving.signal }).next();
+    chunk.resolve({ done: false, value: "data: a\n\n" });
+    leaving.abort(reason);
+    assertEquals(await assertRejects(() => next), reason);
+  });
+
+  it("does not hold on to a signal that lives longer", async () => {
+    const { signal } = new AbortController();
+    const listeners = new Set<unknown>();
+    signal.addEventListener = (type: string, listener: unknown) => void (type === "abort" && listeners.add(listener));
+    signal.removeEventListener = (type: string, listener: unknown) =>
+      void (type === "abort" && listeners.delete(listener));
+    const response = (): Response => new Response("data: a\n\n", STREAM);
+    const read = parseEvents(response(), { signal });
+    assertEquals(listeners.size, 1);
+    await all(read);
+    assertEquals(listeners.size, 0);
+    for await (const _ of parseEvents(response(), { signal })) break;
+    assertEquals(listeners.size, 0);
   });
 });
