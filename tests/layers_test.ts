@@ -14,8 +14,8 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   wire: ["."],
   stores: [".", "time"],
   "stores/log": [".", "time", "stores"],
-  // SQLite is in every runtime
-  "stores/sqlite": [".", "time", "stores", "stores/log", "node:sqlite"],
+  // SQLite is in every runtime; a file is made readable by its owner alone
+  "stores/sqlite": [".", "time", "stores", "stores/log", "node:fs", "node:sqlite"],
   "stores/redis": [".", "time", "stores", "stores/log"],
   "stores/nats": [".", "time", "stores", "stores/log"],
   "stores/postgres": [".", "time", "stores", "stores/log"],

@@ -41,13 +41,19 @@ export interface RedisConnection {
 /**
  * Takes a client of either library: `redis` has `sendCommand`, taking a list, and `ioredis` has `call`.
  *
- * @throws {TypeError} If it is neither.
+ * @throws {TypeError} If it is neither, or of a cluster or sentinel of `redis`, whose commands go to several servers.
  */
 export function connectionOf(client: NodeRedisClient | IoredisClient): RedisConnection {
   if (typeof client !== "object" || client === null) {
     throw new TypeError(`Cannot make store as client must be one of redis or ioredis: got ${typeof client}`);
   }
   if ("call" in client && typeof client.call === "function") return ofIoredis(client);
+  const made = "slots" in client ? "createCluster" : "acquire" in client ? "createSentinel" : undefined;
+  if (made !== undefined) {
+    throw new TypeError(
+      `Cannot make store as client must be made by createClient of redis, or by ioredis: got ${made}`,
+    );
+  }
   if ("isReady" in client && typeof client.sendCommand === "function") return ofNodeRedis(client);
   throw new TypeError(
     "Cannot make store as client must be one of redis or ioredis: got an object without their methods",

@@ -55,7 +55,7 @@ export class RedisReplayStore extends LogReplayStore {
    *
    * @param client A client of `redis` or `ioredis`. The store makes a second connection from it, and closes that alone.
    * @param options The name, and how much to keep.
-   * @throws {TypeError} If the client is neither, or an option is unknown, as `maxEventsPerTopic` is here.
+   * @throws {TypeError} If the client is neither, one of `createCluster` or `createSentinel` of `redis`, or an option is unknown, as `maxEventsPerTopic` is here.
    * @throws {RangeError} If a number is out of bounds.
    */
   constructor(client: NodeRedisClient | IoredisClient, options: RedisReplayStoreOptions = {}) {

@@ -5,6 +5,7 @@ import { idTaken, ownOf, refusalOf } from "../log/own_id.ts";
 import { LOOKED_AT } from "../own_ids.ts";
 import type { AppendResult, NewEvent, ReadOptions, ReadResult, SeekTarget, StoredEvent } from "../replay_store.ts";
 import { STORE_ID, storeId } from "../store_id.ts";
+import { SqliteNodes } from "./nodes.ts";
 import type { CheckedOptions } from "./options.ts";
 import { type LogExtent, Retention } from "./retention.ts";
 import { openSchema, sizeOf } from "./schema.ts";
@@ -17,12 +18,14 @@ const EXAMINED_ROWS = 1_000;
 export class SqliteLog {
   readonly #statements: Statements;
   readonly #retention: Retention;
+  readonly #nodes: SqliteNodes;
   readonly #openSchema: () => string;
   #epoch = ""; // until it is open
 
   constructor(db: DatabaseSync, { name, durability, ...limits }: CheckedOptions) {
     this.#statements = new Statements(db, name);
     this.#retention = new Retention(this.#statements, limits);
+    this.#nodes = new SqliteNodes(this.#statements);
     this.#openSchema = () => openSchema(db, name, durability);
   }
 
@@ -140,15 +143,7 @@ export class SqliteLog {
 
   /** Says what a node says to the processes that have the log open, and what they say. */
   announce(node: string, says: string | undefined, ttl: number): ReadonlyMap<string, string> {
-    const now = Date.now();
-    return this.#statements.write(() => {
-      this.#statements.prepare("DELETE FROM {nodes} WHERE till < ? OR node = ?").run(now, node);
-      if (says !== undefined) {
-        this.#statements.prepare("INSERT INTO {nodes} (node, says, till) VALUES (?, ?, ?)").run(node, says, now + ttl);
-      }
-      const rows = this.#statements.prepare("SELECT node, says FROM {nodes}").all();
-      return new Map((rows as unknown as { node: string; says: string }[]).map(({ node, says }) => [node, says]));
-    });
+    return this.#nodes.announce(node, says, ttl, this.version());
   }
 
   /** Lets go of its statements. */

@@ -53,6 +53,9 @@ const MIGRATIONS: readonly string[] = [
    CREATE UNIQUE INDEX {events_own_set} ON {events} (own_set) WHERE own_set IS NOT NULL;`,
 ];
 
+/** To what size the write-ahead log shrinks again. */
+const WAL_BYTES = 1 << 22;
+
 /** What an event takes beside its strings, in bytes. */
 const EVENT_BYTES = 64;
 
@@ -80,6 +83,7 @@ export function openSchema(db: DatabaseSync, name: string, durability: "process"
   db.exec("PRAGMA journal_mode = WAL");
   db.exec(`PRAGMA synchronous = ${durability === "disk" ? "FULL" : "NORMAL"}`);
   db.exec("PRAGMA wal_autocheckpoint = 200"); // pages: often and little
+  db.exec(`PRAGMA journal_size_limit = ${WAL_BYTES}`); // what a long reader made of it is given back
   db.exec("BEGIN IMMEDIATE");
   try {
     const { user_version: version } = db.prepare("PRAGMA user_version").get() as { user_version: number };

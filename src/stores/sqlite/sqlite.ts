@@ -16,6 +16,7 @@
  *
  * @module
  */
+import { closeSync, openSync } from "node:fs";
 import { DatabaseSync } from "node:sqlite";
 import { laterTurn } from "../../time/later_turn.ts";
 import { every } from "../../time/timer.ts";
@@ -51,7 +52,8 @@ interface Pending {
 }
 
 /**
- * Keeps events in an SQLite file with a write-ahead log.
+ * Keeps events in an SQLite file with a write-ahead log. A file that it makes
+ * can be read by its owner alone.
  *
  * Publishes of one turn are one transaction; `publish` resolves after its
  * commit. Several processes on one file see each other's events within
@@ -86,7 +88,7 @@ export class SqliteReplayStore implements ReplayStore {
     const checked = checkOptions(options);
     this.#pollInterval = checked.pollInterval;
     this.#ownsDb = typeof database === "string";
-    this.#db = typeof database === "string" ? new DatabaseSync(database) : database;
+    this.#db = typeof database === "string" ? openFile(database) : database;
     this.#log = new SqliteLog(this.#db, checked);
     try {
       this.#log.open();
@@ -277,6 +279,18 @@ export class SqliteReplayStore implements ReplayStore {
       await new Promise((resolve) => setTimeout(resolve, BUSY.step));
     }
   }
+}
+
+/** Opens a file; one that is made is its owner's alone, as are those that SQLite puts beside it. */
+function openFile(path: string): DatabaseSync {
+  if (path !== "" && path !== ":memory:") {
+    try {
+      closeSync(openSync(path, "wx", 0o600));
+    } catch {
+      // It is there already; or it cannot be made, which SQLite says too
+    }
+  }
+  return new DatabaseSync(path);
 }
 
 /** Whether another connection has the file. */

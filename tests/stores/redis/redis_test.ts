@@ -1,7 +1,7 @@
 import { assertThrows } from "@std/assert";
 import { Redis } from "ioredis";
 import { after, before, describe, it } from "node:test";
-import { createClient } from "redis";
+import { createClient, createCluster, createSentinel } from "redis";
 import { RedisReplayStore, type RedisReplayStoreOptions } from "../../../src/stores/redis/redis.ts";
 import { engineStoreSuite } from "../../suites/engine_store_suite.ts";
 import { replayStoreSuite } from "../../suites/replay_store_suite.ts";
@@ -49,6 +49,12 @@ describe("RedisReplayStore on redis-server", { skip }, () => {
       assertThrows(() => open(wrong as never), TypeError);
     }
     assertThrows(() => new RedisReplayStore({} as never), TypeError);
+  });
+
+  it("refuses a client whose commands go to several servers, when it is made", () => {
+    const cluster = createCluster({ rootNodes: [{ url: engine.url }] });
+    const sentinel = createSentinel({ name: "main", sentinelRootNodes: [{ host: "127.0.0.1", port: engine.port }] });
+    for (const client of [cluster, sentinel]) assertThrows(() => new RedisReplayStore(client as never), TypeError);
   });
 });
 
