@@ -26,7 +26,7 @@ interface BunSocket {
 
 const contestantsOf: Record<string, readonly string[]> = {
   node: ["freshet", "bare-node", "better-sse"],
-  deno: ["freshet", "bare-deno", "freshet-over-node", "bare-node", "hono"],
+  deno: ["freshet", "bare-node", "bare-deno", "hono"],
   bun: ["freshet", "bare-bun", "hono"],
 };
 
@@ -128,7 +128,7 @@ for (const perTurn of perTurns.split(",").map(Number)) {
   console.log("| | deliveries/s | µs of CPU a delivery | freshet: deliveries | freshet: CPU |\n|---|---|---|---|---|");
   for (const server of servers) {
     const own = bursts.get(server)!;
-    const ours = bursts.get(servers.find(({ name }) => name === oursBeside(server.name))!)!;
+    const ours = bursts.get(servers.find(({ name }) => name === "freshet")!)!;
     const speed = median(own.map(({ perSecond }, i) => ours[i]!.perSecond / perSecond)).toFixed(2);
     const cpu = median(own.map(({ cpu }, i) => ours[i]!.cpu / cpu)).toFixed(2);
     const perSecond = Math.round(median(own.map(({ perSecond }) => perSecond)) / 1000);
@@ -139,8 +139,3 @@ for (const perTurn of perTurns.split(",").map(Number)) {
   for (const server of servers) server.stop();
 }
 process.exit(0);
-
-/** Which of ours writes by the same means. */
-function oursBeside(name: string): string {
-  return runtime === "deno" && name === "bare-node" ? "freshet-over-node" : "freshet";
-}

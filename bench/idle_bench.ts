@@ -14,7 +14,7 @@ const ROUNDS = 3;
 
 const contestantsOf: Record<string, readonly (readonly [ours: string, bare: string])[]> = {
   node: [["freshet", "bare-node"]],
-  deno: [["freshet", "bare-deno"], ["freshet-over-node", "bare-node"]],
+  deno: [["freshet", "bare-node"], ["freshet", "bare-deno"]],
   bun: [["freshet", "bare-bun"]],
 };
 

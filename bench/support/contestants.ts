@@ -143,12 +143,10 @@ function hono(): Contestant {
 }
 
 const native = async (): Promise<Contestant> => freshet((await import(`../../src/adapters/${runtime}.ts`)).serve);
-const overNode = async (): Promise<Contestant> => freshet((await import("../../src/adapters/node.ts")).serve);
 
 /** By name; the first is ours, beside it the barest loop by the same means, then the peer. */
 export const contestants: Readonly<Record<string, () => Contestant | Promise<Contestant>>> = {
   freshet: native,
-  "freshet-over-node": overNode,
   "bare-node": bareNode,
   "bare-deno": bareDeno,
   "bare-bun": bareBun,
