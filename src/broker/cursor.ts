@@ -158,8 +158,9 @@ export class Cursor implements Subscriber, Receiver, OutletHost {
 
   fallBehind(position: number): void {
     if (this.#state.is !== "live") return;
-    this.#position = Math.max(this.#position, position);
-    this.#become({ is: "catching-up", missing: undefined, isFull: false });
+    const { lost, before } = this.#state.policy.letGo(); // what waits there is in the log as well
+    this.#position = before ?? Math.max(this.#position, position);
+    this.#become({ is: "catching-up", missing: lost > 0 ? this.#missing("dropped") : undefined, isFull: false });
     this.#host.advance(this);
   }
 
@@ -326,7 +327,9 @@ export class Cursor implements Subscriber, Receiver, OutletHost {
         this.#become({ is: "catching-up", missing, isFull: false });
         return this.#host.advance(this);
       }
+      live.isPushing = true; // whoever is told may end it: what was taken is its next
       this.#writeGap(missing, lost, true);
+      live.isPushing = false;
       if (this.#state !== live) return;
     }
     if (entries.length > 0) this.#write(this.#host.chunks.of(entries));

@@ -25,6 +25,8 @@ export interface OverflowPolicy {
   offer(chunk: EntryChunk, outlet: Outlet): Verdict;
   /** What the outlet may take now that it has drained, and the newest position that was dropped before it; 0 if none was. */
   take(): { readonly lost: number; readonly entries: readonly Entry[] };
+  /** Where to read from instead, to get what waits; `undefined` if nothing does. And what `take` says of what was dropped. */
+  letGo(): { readonly lost: number; readonly before: number | undefined };
 }
 
 /**
@@ -98,6 +100,10 @@ class Whole implements OverflowPolicy {
   take(): typeof NOTHING {
     return NOTHING;
   }
+
+  letGo(): { lost: number; before: undefined } {
+    return { lost: 0, before: undefined };
+  }
 }
 
 /** `"drop-oldest"` and `"conflate"`: what the outlet does not take waits here, where it can be dropped. */
@@ -134,5 +140,10 @@ class Waits implements OverflowPolicy {
     const lost = this.#lost;
     this.#lost = 0;
     return { lost, entries: this.#queue.take(this.#maxInOutlet) };
+  }
+
+  letGo(): { lost: number; before: number | undefined } {
+    const [oldest] = this.#queue.take(1);
+    return { lost: this.#lost, before: oldest && oldest.position - 1 };
   }
 }

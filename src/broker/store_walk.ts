@@ -68,6 +68,7 @@ export class StoreWalk {
       }
     }
     this.#isWalking = false;
+    if (walk.size > 0) void this.#run(); // somebody came while the last answer of `next` was on its way
   }
 
   /** @returns How far it led. */
@@ -84,13 +85,17 @@ export class StoreWalk {
         `Cannot read on as the store ends at ${from}: got events up to ${window.head}`,
       );
     }
-    if (result.removed > from) await this.#tellExpired(from, result);
+    if (result.removed > from && !await this.#tellExpired(from, result)) return from;
     await this.#walk.serve(from, { entries: events.map(entryOf), upTo });
     return upTo;
   }
 
-  /** Below `removed` something is gone: it depends on whose topics it had for whom that is a gap. */
-  async #tellExpired(from: number, { position: upTo, removed }: ReadResult): Promise<void> {
+  /**
+   * Below `removed` something is gone: it depends on whose topics it had for whom that is a gap.
+   *
+   * @returns Whether all know: not if nobody stands where the step began any more.
+   */
+  async #tellExpired(from: number, { position: upTo, removed }: ReadResult): Promise<boolean> {
     const removedOf = new Map<Group, number>();
     for (const walker of this.#walk.between(from, upTo)) {
       if (walker.position >= removed) continue;
@@ -98,12 +103,13 @@ export class StoreWalk {
       let removedHere = removedOf.get(group);
       if (removedHere === undefined) {
         const answer = await this.#needed(from, this.#host.store.removed(group.topics));
-        if (answer === undefined) return;
+        if (answer === undefined) return false;
         removedOf.set(group, removedHere = Math.min(answer, removed));
         await this.#walk.giveWay();
       }
       if (walker.position < removedHere) walker.lose("expired");
     }
+    return true;
   }
 
   /**

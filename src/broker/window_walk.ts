@@ -44,6 +44,7 @@ export class WindowWalk {
       await walk.serve(from, { entries, upTo: at });
     }
     this.#isWalking = false;
+    if (walk.size > 0) void this.#run(); // somebody came while the last answer of `next` was on its way
   }
 
   /** The window has moved on meanwhile: the store has what they need. */
