@@ -6,7 +6,10 @@ import type { Entry } from "./entry.ts";
 /** The newest events of the log, encoded, bounded in bytes: what most cursors are served from. */
 export class Window {
   readonly #entries = new Deque<Entry>();
+  /** Of the events up to a position; brought up to date when it is asked, so that publishing costs nothing. */
   readonly #ownIds = new OwnIds<Owned>();
+  readonly #owned = new Deque<Owned>();
+  #indexed: number;
   readonly #maxBytes: number;
   #bytes = 0;
   #floor: number;
@@ -14,7 +17,7 @@ export class Window {
 
   constructor(maxBytes: number, position: number) {
     this.#maxBytes = maxBytes;
-    this.#floor = this.#head = position;
+    this.#floor = this.#head = this.#indexed = position;
   }
 
   /** The newest position handed over by the tail. */
@@ -29,13 +32,10 @@ export class Window {
 
   push(entry: Entry): void {
     this.#entries.push(entry);
-    if (!RESERVED_ID.test(entry.delivery.id)) this.#ownIds.add(ownedOf(entry));
     this.#head = entry.position;
     this.#bytes += entry.bytes.length;
     while (this.#bytes > this.#maxBytes) {
-      const first = this.#entries.shift()!;
-      const { position, bytes } = first;
-      if (!this.#ownIds.isEmpty) this.#ownIds.delete(ownedOf(first));
+      const { position, bytes } = this.#entries.shift()!;
       this.#bytes -= bytes.length;
       this.#floor = position;
     }
@@ -45,8 +45,9 @@ export class Window {
   restart(position: number): void {
     this.#entries.clear();
     this.#ownIds.clear();
+    this.#owned.clear();
     this.#bytes = 0;
-    this.#floor = this.#head = position;
+    this.#floor = this.#head = this.#indexed = position;
   }
 
   /** The entries after a position that is not below the floor, at most `limit`. */
@@ -60,10 +61,22 @@ export class Window {
 
   /** The position of a publisher's own ID, as a store locates it: the store may have forgotten it when the window has not. */
   locate(id: string, topics: readonly string[]): number | undefined {
+    this.#index();
     return this.#ownIds.locate(id, topics);
   }
-}
 
-function ownedOf({ position, delivery: { id, topics } }: Entry): Owned {
-  return { id, topics, position };
+  /** Looks at each event once, however often it is asked. */
+  #index(): void {
+    while (this.#owned.length > 0 && this.#owned.at(0).position <= this.#floor) {
+      this.#ownIds.delete(this.#owned.shift()!);
+    }
+    for (let i = this.#entries.search((entry) => entry.position <= this.#indexed); i < this.#entries.length; i++) {
+      const { position, delivery: { id, topics } } = this.#entries.at(i);
+      if (RESERVED_ID.test(id)) continue;
+      const owned = { id, topics, position };
+      this.#ownIds.add(owned);
+      this.#owned.push(owned);
+    }
+    this.#indexed = this.#head;
+  }
 }

@@ -211,11 +211,14 @@ export class MemoryReplayStore implements ReplayStore {
     const { id = this.idAt(position) } = event;
     if (event.id !== undefined) {
       if (RESERVED_ID.test(id)) return taken(`IDs of this form are the store's: got "${id}"`);
-      const first = log.ownIds.get(id, event.topics);
-      if (first !== undefined && log.isRetained(first, time)) {
+      let first = log.ownIds.get(id, event.topics);
+      if (first !== undefined && log.isOver(time)) {
+        log.removeOver(time, Infinity); // which it may be among
+        first = log.ownIds.get(id, event.topics);
+      }
+      if (first !== undefined) {
         return isSame(first, event) ? { id } : taken(`another event of the same topics has this ID: got "${id}"`);
       }
-      if (first !== undefined) log.ownIds.delete(first);
     }
     const one: StoredEvent = { ...event, position, id, time };
     log.push(one, event.id !== undefined);

@@ -21,8 +21,6 @@ export class MemoryLog {
   readonly removed: RemovedTopics = new RemovedTopics();
   readonly #limits: MemoryLimits;
   readonly #events = new Deque<StoredEvent>();
-  /** For each of them, how many bytes all before it took. */
-  readonly #before = new Deque<number>();
   readonly #chains = new TopicChains();
   #bytes = 0;
   #newest = 0;
@@ -66,21 +64,15 @@ export class MemoryLog {
     this.#newest = event.position;
     if (hasOwnId) this.ownIds.add(event);
     this.#events.push(event);
-    this.#before.push(this.#bytes);
     this.#chains.push(event.topics, event.position);
     this.#bytes += bytesOf(event, hasOwnId);
   }
 
-  /** Whether the limits allow an event that is there to stay. */
-  isRetained({ position, time }: StoredEvent, now: number): boolean {
-    const { maxEvents, maxAge, maxBytes } = this.#limits;
-    const before = this.#before.at(position - this.oldest);
-    return this.#newest - position < maxEvents && now - time <= maxAge && this.#bytes - before <= maxBytes;
-  }
-
   /** Whether there are events that the limits no longer allow. */
   isOver(now: number): boolean {
-    return this.#events.length > 0 && !this.isRetained(this.#events.at(0), now);
+    const { maxEvents, maxAge, maxBytes } = this.#limits;
+    const { length } = this.#events;
+    return length > 0 && (length > maxEvents || this.#bytes > maxBytes || now - this.#events.at(0).time > maxAge);
   }
 
   /**
@@ -93,9 +85,8 @@ export class MemoryLog {
     let spent = 0;
     while (spent < most && this.isOver(now)) {
       const event = this.#events.shift()!;
-      this.#before.shift();
       this.#chains.shift(event.topics, event.position);
-      this.ownIds.delete(event);
+      this.#bytes -= bytesOf(event, !this.ownIds.isEmpty && this.ownIds.delete(event));
       for (const topic of event.topics) this.removed.add(topic, event.position);
       spent += 1 + event.topics.length;
     }
@@ -104,7 +95,7 @@ export class MemoryLog {
 
   clear(): void {
     this.#events.clear();
-    this.#before.clear();
+    this.#bytes = 0;
     this.#chains.clear();
     this.ownIds.clear();
   }

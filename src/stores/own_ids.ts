@@ -36,15 +36,15 @@ export class OwnIds<T extends Owned> {
     else if (setOf(found.topics) !== set) this.#byId.set(id, new Map([[setOf(found.topics), found], [set, event]]));
   }
 
-  delete({ id, topics, position }: Owned): void {
+  /** @returns Whether it was there. */
+  delete({ id, topics, position }: Owned): boolean {
     const found = this.#byId.get(id);
-    if (found instanceof Map) {
-      const set = setOf(topics);
-      if (found.get(set)?.position === position) found.delete(set);
-      if (found.size === 0) this.#byId.delete(id);
-    } else if (found?.position === position) {
-      this.#byId.delete(id);
-    }
+    if (!(found instanceof Map)) return found?.position === position && this.#byId.delete(id);
+    const set = setOf(topics);
+    if (found.get(set)?.position !== position) return false;
+    found.delete(set);
+    if (found.size === 0) this.#byId.delete(id);
+    return true;
   }
 
   /** The position of the earliest event with this ID that the topics reach, of the 64 earliest with this ID. */

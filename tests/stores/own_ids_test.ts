@@ -70,9 +70,12 @@ describe("The broker's window", () => {
     push(3, "~y");
     assertEquals(known("x", "~abcdefgh.2", "~y"), [1, undefined, 3]);
     push(4, "x"); // the first has left the store meanwhile, and here with this one
-    assertEquals([window.floor, ...known("x", "~y")], [1, undefined, 3]);
+    assertEquals([window.floor, ...known("x", "~y")], [1, 4, 3]);
     push(5, "z");
-    window.restart(6);
+    push(6, "~abcdefgh.6");
+    push(7, "~abcdefgh.7");
+    assertEquals([window.floor, ...known("x", "~y", "z")], [4, undefined, undefined, 5]);
+    window.restart(8);
     assertEquals(known("x", "~y", "z"), [undefined, undefined, undefined]);
   });
 });
