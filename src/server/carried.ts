@@ -19,18 +19,21 @@ const carried = new WeakMap<Response, Carried>();
  * @param info What the host has passed beside the request.
  */
 export function carry(subscriber: Subscriber, request: Request, info: unknown, init: ResponseInit): Response {
-  const isHosted = hostOf(request) !== undefined;
-  if (!isHosted) endWithRequest(subscriber, request, info);
+  let watch: (() => void) | undefined = () => endWithRequest(subscriber, request, info);
+  if (hostOf(request) === undefined) {
+    watch();
+    watch = undefined;
+  }
   const body = readableSink((open) => {
-    let hasLeft = false;
     subscriber.attach((leave) =>
       open(() => {
-        hasLeft = true;
+        watch = undefined;
         leave();
       })
     );
     // What middleware has wrapped or cloned: its reader may leave without a word
-    if (isHosted && !hasLeft && !own.isSentAsItIs) endWithRequest(subscriber, request, info);
+    if (!own.isSentAsItIs) watch?.();
+    watch = undefined; // the request need not live as long as the stream
   });
   const own: Carried = { subscriber, body, isSentAsItIs: false };
   const response = new Response(body, init);
