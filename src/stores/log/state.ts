@@ -23,8 +23,9 @@ export type LogIdentity = Pick<LogState, "epoch" | "holes">;
 /** What of it tells whether positions follow each other. */
 type Holes = Pick<LogState, "holes">;
 
-/** Reads holes as `from-to,from-to`. */
+/** Reads holes as `from-to,from-to`; none of an empty text. */
 export function holesOf(text: string): Hole[] {
+  if (text === "") return [];
   return text.split(",").map((hole) => {
     const [from, to] = hole.split("-").map(Number);
     return { from: from!, to: to! };

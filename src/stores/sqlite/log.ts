@@ -2,13 +2,14 @@ import type { DatabaseSync } from "node:sqlite";
 import { matchesAny, TopicMatcher } from "../../topic.ts";
 import { bodyOf, eventOf, type Stored } from "../log/event_body.ts";
 import { idTaken, ownOf, refusalOf } from "../log/own_id.ts";
+import { follows, givenOut, isInHole } from "../log/state.ts";
 import { LOOKED_AT } from "../own_ids.ts";
 import type { AppendResult, NewEvent, ReadOptions, ReadResult, SeekTarget, StoredEvent } from "../replay_store.ts";
 import { STORE_ID, storeId } from "../store_id.ts";
 import { SqliteNodes } from "./nodes.ts";
 import type { CheckedOptions } from "./options.ts";
 import { type LogExtent, Retention } from "./retention.ts";
-import { openSchema, sizeOf } from "./schema.ts";
+import { closeSchema, openSchema, sizeOf } from "./schema.ts";
 import { Statements } from "./statements.ts";
 
 /** How many rows one read looks at: it holds the event loop for a few milliseconds. */
@@ -20,13 +21,15 @@ export class SqliteLog {
   readonly #retention: Retention;
   readonly #nodes: SqliteNodes;
   readonly #openSchema: () => string;
+  readonly #closeSchema: () => void;
   #epoch = ""; // until it is open
 
-  constructor(db: DatabaseSync, { name, durability, ...limits }: CheckedOptions) {
-    this.#statements = new Statements(db, name);
-    this.#retention = new Retention(this.#statements, limits);
+  constructor(db: DatabaseSync, options: CheckedOptions) {
+    this.#statements = new Statements(db, options.name);
+    this.#retention = new Retention(this.#statements, options);
     this.#nodes = new SqliteNodes(this.#statements);
-    this.#openSchema = () => openSchema(db, name, durability);
+    this.#openSchema = () => openSchema(db, options);
+    this.#closeSchema = () => closeSchema(db, options);
   }
 
   /** Makes its tables where there are none; before every other call. Once it has worked, it does nothing. */
@@ -69,9 +72,10 @@ export class SqliteLog {
   read(after: number, { topics, limit, maxLength = Infinity }: ReadOptions): ReadResult {
     return this.#statements.snapshot(() => {
       const extent = this.#retention.extent();
-      const removed = this.#retention.oldest(extent) - 1;
+      const cut = this.#retention.oldest(extent) - 1;
+      const removed = givenOut(extent, cut);
       const events: StoredEvent[] = [];
-      let position = Math.max(after, removed);
+      let position = Math.max(after, cut);
       let left = maxLength;
       let names = { text: "", topics: [] as readonly string[], reaches: false }; // which often are those of the event before
       // No more at once than may be wanted
@@ -106,7 +110,9 @@ export class SqliteLog {
       const extent = this.#retention.extent();
       const [, epoch, digits] = STORE_ID.exec(id) ?? [];
       if (digits !== undefined) {
-        return epoch === this.#epoch && Number(digits) <= extent.newest ? Number(digits) : undefined;
+        const position = Number(digits);
+        const wasGiven = epoch === this.#epoch && position <= extent.newest && !isInHole(extent, position);
+        return wasGiven ? position : undefined;
       }
       const rows = this.#statements.prepare(
         "SELECT position, topics FROM {events} WHERE own_id = ? AND position >= ? ORDER BY position LIMIT ?",
@@ -146,9 +152,19 @@ export class SqliteLog {
     return this.#nodes.announce(node, says, ttl, this.version());
   }
 
-  /** Lets go of its statements. */
+  /** Whether a position comes next after another. */
+  follows(position: number, next: number): boolean {
+    return follows(this.#retention.extent(), position, next);
+  }
+
+  /** Lets go of its statements. Never throws. */
   close(): void {
     this.#statements.clear();
+    try {
+      if (this.isOpen) this.#closeSchema();
+    } catch {
+      // It stays noted as open: at worst, positions leave more out than they must
+    }
   }
 
   /** Writes what is new, and what became of each. */

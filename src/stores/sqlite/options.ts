@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs";
 import { checkName, DEFAULT_NAME, limitsOf } from "../log/engine_options.ts";
 
 /** Options for `SqliteReplayStore`. Of several limits, the first that is reached removes. */
@@ -39,6 +40,16 @@ export interface SqliteReplayStoreOptions {
    */
   readonly durability?: "process" | "disk" | undefined;
   /**
+   * What tells this start of the machine from others: a power cut may take
+   * what was committed last, with `durability: "process"`. If the file was
+   * not closed, and the machine has been started since, positions go on far
+   * above, so that none is given out twice. Where it is `""`, that the file was
+   * not closed is enough, also while another process has it open.
+   *
+   * @default what Linux knows as the boot's ID; `""` elsewhere, and where Deno may not read it
+   */
+  readonly boot?: string | undefined;
+  /**
    * How often to look for events of other processes, in milliseconds.
    *
    * @default {50}
@@ -66,6 +77,7 @@ export function checkOptions(options: SqliteReplayStoreOptions): CheckedOptions 
     maxAge = Infinity,
     maxBytes = 1 << 30,
     durability = "process",
+    boot = bootId(),
     pollInterval = 50,
     retention,
     ...unknown
@@ -83,5 +95,15 @@ export function checkOptions(options: SqliteReplayStoreOptions): CheckedOptions 
   if (durability !== "process" && durability !== "disk") {
     throw new TypeError(`Cannot make store as durability must be "process" or "disk": got ${durability}`);
   }
-  return { name, ...limitsOf(retention, { maxEvents, maxAge, maxBytes }), durability, pollInterval };
+  if (typeof boot !== "string") throw new TypeError(`Cannot make store as boot must be a string: got ${typeof boot}`);
+  return { name, ...limitsOf(retention, { maxEvents, maxAge, maxBytes }), durability, boot, pollInterval };
+}
+
+/** The ID of the machine's boot; `""` where it cannot be known. */
+function bootId(): string {
+  try {
+    return readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim();
+  } catch {
+    return "";
+  }
 }

@@ -1,4 +1,5 @@
 import { matchesTopic } from "../../topic.ts";
+import { givenOut, type Hole, holesOf } from "../log/state.ts";
 import type { CheckedOptions } from "./options.ts";
 import type { Statements } from "./statements.ts";
 
@@ -20,6 +21,8 @@ export interface LogExtent {
   /** The newest removed position, and the bytes of all events up to it. */
   readonly removed: number;
   readonly removedUpto: number;
+  /** Where no position was given out. */
+  readonly holes: readonly Hole[];
 }
 
 /** What a log holds, and what its limits remove from it. */
@@ -46,11 +49,12 @@ export class Retention {
     const version = this.version();
     if (this.#extent?.version === version) return this.#extent;
     const row = this.#statements.prepare(
-      "SELECT removed, removed_upto AS removedUpto, coalesce(position, 0) AS newest, coalesce(time, 0) AS time, " +
+      "SELECT removed, removed_upto AS removedUpto, holes, coalesce(position, 0) AS newest, coalesce(time, 0) AS time, " +
         "coalesce(upto, 0) AS upto FROM {store} LEFT JOIN " +
         "(SELECT position, time, upto FROM {events} ORDER BY position DESC LIMIT 1) ON true",
-    ).get() as unknown as Omit<LogExtent, "version">;
-    return this.#extent = { ...row, version };
+    ).get() as unknown as Omit<LogExtent, "version" | "holes"> & { holes: string };
+    const holes = holesOf(row.holes);
+    return this.#extent = { ...row, newest: Math.max(row.newest, holes.at(-1)?.to ?? 0), holes, version };
   }
 
   /** Forgets what is known: what was to be written was not. */
@@ -64,9 +68,9 @@ export class Retention {
   }
 
   /** The oldest position that is retained: the newest and one more if none is. */
-  oldest({ newest, removed, upto, removedUpto }: LogExtent): number {
+  oldest({ newest, removed, upto, removedUpto, holes }: LogExtent): number {
     const { maxAge, maxEvents, maxBytes } = this.#limits;
-    let oldest = Math.max(removed + 1, newest - maxEvents + 1);
+    let oldest = Math.max(removed + 1, before({ holes }, newest, maxEvents) + 1);
     if (upto - removedUpto > maxBytes) {
       oldest = Math.max(oldest, this.first("upto", upto - maxBytes, removed + 1, newest) + 1);
     }
@@ -84,7 +88,9 @@ export class Retention {
     const find = this.#statements.prepare(
       `SELECT ${column} FROM {events} WHERE position >= ? ORDER BY position LIMIT 1`,
     );
-    const has = (position: number): boolean => (find.get(position)![column] as number) >= least;
+    // There may be none after a position: the last ones may be in a hole
+    const has = (position: number): boolean =>
+      (find.get(position)?.[column] as number | undefined ?? Infinity) >= least;
     let high = newest + 1;
     let low = Math.min(from, high); // everything before it has less
     for (let step = 1; low < high; step *= 2) {
@@ -106,9 +112,9 @@ export class Retention {
   /** The newest removed position among those that the topics reach. */
   removed(topics: readonly string[]): number {
     const extent = this.extent();
-    const oldest = this.oldest(extent);
+    const cut = givenOut(extent, this.oldest(extent) - 1);
     // What the limits no longer allow and is still there is removed for everybody: later is allowed
-    let newest = oldest - 1 > extent.removed ? oldest - 1 : 0;
+    let newest = cut > givenOut(extent, extent.removed) ? cut : 0;
     for (const pattern of [ALL_TOPICS, ...topics]) {
       if (pattern.includes("*")) {
         const rows = this.#statements.prepare("SELECT topic, position FROM {removed} WHERE position > ?").all(newest);
@@ -125,18 +131,23 @@ export class Retention {
 
   /** Removes rows, and notes of which topics. */
   #remove(extent: LogExtent, added: number): LogExtent {
-    const { newest, removed } = extent;
-    const cut = Math.min(this.oldest(extent) - 1, removed + added + REMOVED_ROWS);
+    const { removed, holes } = extent;
+    const most = removed + added + REMOVED_ROWS;
+    const hole = holes.find(({ from, to }) => from <= most && most < to);
+    const cut = Math.min(this.oldest(extent) - 1, hole?.to ?? most);
     if (cut <= removed) return extent;
     this.#statements.prepare(
       "INSERT INTO {removed} (topic, position) SELECT value, max(position) FROM {events}, json_each(topics) " +
         "WHERE position > ? AND position <= ? GROUP BY value " +
         "ON CONFLICT (topic) DO UPDATE SET position = excluded.position",
     ).run(removed, cut);
-    const { upto } = this.#statements.prepare("SELECT upto FROM {events} WHERE position = ?").get(cut) as {
-      upto: number;
-    };
-    this.#statements.prepare("DELETE FROM {events} WHERE position <= ? AND position < ?").run(cut, newest);
+    const last = this.#statements.prepare(
+      "SELECT upto FROM {events} WHERE position <= ? ORDER BY position DESC LIMIT 1",
+    );
+    const upto = last.get(cut)?.["upto"] as number | undefined ?? extent.removedUpto;
+    this.#statements.prepare(
+      "DELETE FROM {events} WHERE position <= ? AND position < (SELECT max(position) FROM {events})",
+    ).run(cut);
     this.#statements.prepare("UPDATE {store} SET removed = ?, removed_upto = ?").run(cut, upto);
     if (this.#removals++ % REMOVED_TOPICS.every === 0) this.#boundNotes(cut);
     return { ...extent, removed: cut, removedUpto: upto };
@@ -149,4 +160,15 @@ export class Retention {
     this.#statements.prepare("DELETE FROM {removed}").run();
     this.#statements.prepare("INSERT INTO {removed} (topic, position) VALUES (?, ?)").run(ALL_TOPICS, cut);
   }
+}
+
+/** The position that so many were given out after, up to a newest one. */
+function before({ holes }: Pick<LogExtent, "holes">, newest: number, count: number): number {
+  let [at, left] = [newest, count];
+  for (const { from, to } of holes.toReversed()) {
+    if (at - left >= to) break;
+    left -= at - to;
+    at = from;
+  }
+  return at - left;
 }

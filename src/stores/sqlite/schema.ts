@@ -2,6 +2,8 @@ import type { DatabaseSync } from "node:sqlite";
 import { newEpoch } from "../store_id.ts";
 import { SseError } from "../../errors.ts";
 import { DEFAULT_NAME } from "../log/engine_options.ts";
+import { holesOf } from "../log/state.ts";
+import type { CheckedOptions } from "./options.ts";
 
 /** Steps from each version of the tables to the next. */
 const MIGRATIONS: readonly string[] = [
@@ -51,10 +53,18 @@ const MIGRATIONS: readonly string[] = [
    DROP INDEX {events_own_id};
    CREATE INDEX {events_own_id} ON {events} (own_id) WHERE own_id IS NOT NULL;
    CREATE UNIQUE INDEX {events_own_set} ON {events} (own_set) WHERE own_set IS NOT NULL;`,
+  `ALTER TABLE {store} ADD COLUMN holes TEXT NOT NULL DEFAULT ''; -- from-to,from-to: where no position was given out
+   CREATE TABLE {opens} (boot TEXT PRIMARY KEY, connections INTEGER NOT NULL) WITHOUT ROWID; -- and were not closed`,
 ];
 
 /** To what size the write-ahead log shrinks again. */
 const WAL_BYTES = 1 << 22;
+
+/** How many holes are remembered. */
+const MAX_HOLES = 32;
+
+/** What a log is opened with. */
+export type OpenOptions = Pick<CheckedOptions, "name" | "durability" | "boot">;
 
 /** What an event takes beside its strings, in bytes. */
 const EVENT_BYTES = 64;
@@ -77,11 +87,11 @@ export function tablesOf(log: string): (sql: string) => string {
  * @returns The random part of the log's IDs, made with it.
  * @throws {SseError} `backend-failed` if a newer version wrote the file.
  */
-export function openSchema(db: DatabaseSync, name: string, durability: "process" | "disk"): string {
+export function openSchema(db: DatabaseSync, { name, durability, boot }: OpenOptions): string {
   // Waiting happens outside: never in SQLite, which would hold up the event loop
   db.exec("PRAGMA busy_timeout = 0");
   db.exec("PRAGMA journal_mode = WAL");
-  db.exec(`PRAGMA synchronous = ${durability === "disk" ? "FULL" : "NORMAL"}`);
+  db.exec("PRAGMA synchronous = FULL"); // that it is open must not be lost with what is written then
   db.exec("PRAGMA wal_autocheckpoint = 200"); // pages: often and little
   db.exec(`PRAGMA journal_size_limit = ${WAL_BYTES}`); // what a long reader made of it is given back
   db.exec("BEGIN IMMEDIATE");
@@ -101,9 +111,47 @@ export function openSchema(db: DatabaseSync, name: string, durability: "process"
       db.prepare(tables("INSERT INTO {store} (epoch) VALUES (?)")).run(newEpoch());
     }
     if (version < MIGRATIONS.length) db.exec(`PRAGMA user_version = ${MIGRATIONS.length}`);
+    goOnBehindHole(db, tables, boot);
+    if (durability === "process") {
+      const count = "INSERT INTO {opens} VALUES (?, 1) ON CONFLICT (boot) DO UPDATE SET connections = connections + 1";
+      db.prepare(tables(count)).run(boot);
+    }
     const { epoch } = db.prepare(tables("SELECT epoch FROM {store}")).get() as { epoch: string };
     db.exec("COMMIT");
+    if (durability === "process") db.exec("PRAGMA synchronous = NORMAL");
     return epoch;
+  } catch (error) {
+    db.exec("ROLLBACK");
+    throw error;
+  }
+}
+
+/**
+ * After a power cut, what was committed last may be gone, and clients may have seen it: its positions are not given out
+ * again.
+ */
+function goOnBehindHole(db: DatabaseSync, tables: (sql: string) => string, boot: string): void {
+  const other = "boot <> ?1 OR ?1 = ''";
+  if (db.prepare(tables(`SELECT 1 FROM {opens} WHERE ${other}`)).get(boot) === undefined) return;
+  db.prepare(tables(`DELETE FROM {opens} WHERE ${other}`)).run(boot);
+  const { holes, newest } = db.prepare(
+    tables("SELECT holes, coalesce((SELECT max(position) FROM {events}), 0) AS newest FROM {store}"),
+  ).get() as { holes: string; newest: number };
+  const before = holesOf(holes);
+  const from = Math.max(newest, before.at(-1)?.to ?? 0);
+  const all = [...before.slice(1 - MAX_HOLES), { from, to: Math.max(from + 1, Date.now() * 1_000) }];
+  db.prepare(tables("UPDATE {store} SET holes = ?")).run(all.map(({ from, to }) => `${from}-${to}`).join());
+}
+
+/** Notes that a connection which had the log open has closed it. */
+export function closeSchema(db: DatabaseSync, { name, durability, boot }: OpenOptions): void {
+  if (durability === "disk") return;
+  const tables = tablesOf(name);
+  db.exec("BEGIN IMMEDIATE");
+  try {
+    db.prepare(tables("UPDATE {opens} SET connections = connections - 1 WHERE boot = ?")).run(boot);
+    db.exec(tables("DELETE FROM {opens} WHERE connections <= 0"));
+    db.exec("COMMIT");
   } catch (error) {
     db.exec("ROLLBACK");
     throw error;

@@ -245,7 +245,7 @@ export class SqliteReplayStore implements ReplayStore {
           const events = isNewest ? stored : this.#log.next(at);
           if (events.length === 0) break;
           // Retention has been faster than this tail
-          if (events[0]!.position > at + 1) tail.onLost(events[0]!.position - 1);
+          if (!this.#log.follows(at, events[0]!.position)) tail.onLost(events[0]!.position - 1);
           this.#tails.set(tail, events.at(-1)!.position);
           tail.onEvents(events);
           if (isNewest) break;
