@@ -28,9 +28,9 @@ const GOAL = 85;
 
 /** The folders of tests that are played for a folder of `src`; of these, those files that reach the mutant. */
 const testsOf: Readonly<Record<string, readonly string[]>> = {
-  wire: ["wire", "fuzz"],
+  wire: ["wire", "fuzz", "client"],
   broker: ["broker", "server"],
-  server: ["server", "adapters"],
+  server: ["server", "adapters", "hub"],
   client: ["client"],
 };
 /** What takes too long to be played thousands of times, or starts programs of its own. */

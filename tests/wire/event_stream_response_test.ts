@@ -13,6 +13,10 @@ describe("isEventStream()", () => {
       ["text/event-stream;charset=utf-8", true],
       ["text/event-stream ; charset=utf-8", true],
       ["text/event-stream; charset=latin1", true],
+      ["text/html, text/event-stream", true],
+      ["text/event-stream, ;a/b", true],
+      ['text/event-stream; x="a, text/html"', true],
+      ["text/event-stream, text/html", false],
       ["xtext/event-stream", false],
       ["application/text/event-stream", false],
       ["text/event-streams", false],
@@ -22,7 +26,7 @@ describe("isEventStream()", () => {
       [undefined, false],
     ] as const
   ) {
-    it(`${expected ? "takes" : "refuses"} ${type === undefined ? "no type" : `"${type}"`}`, () => {
+    it(`${expected ? "takes" : "refuses"} ${type === undefined ? "no type" : `${JSON.stringify(type)}`}`, () => {
       assertEquals(isEventStream(of(type)), expected);
     });
   }

@@ -189,10 +189,14 @@ describe("parseEvents()", () => {
   it("gives out nothing that comes together with the signal", async () => {
     const reason = new Error("enough");
     const leaving = new AbortController();
-    const chunk = Promise.withResolvers<IteratorResult<string, undefined>>();
-    const source: AsyncIterable<string> = { [Symbol.asyncIterator]: () => ({ next: () => chunk.promise }) };
-    const next = parseEvents(source, { signal: leaving.signal }).next();
-    chunk.resolve({ done: false, value: "data: a\n\n" });
+    let enqueue = (_: Uint8Array): void => {};
+    const stream = new ReadableStream<Uint8Array>({
+      start: (controller) => {
+        enqueue = (bytes) => controller.enqueue(bytes);
+      },
+    });
+    const next = parseEvents(stream, { signal: leaving.signal }).next();
+    enqueue(encoder.encode("data: a\n\n"));
     leaving.abort(reason);
     assertEquals(await assertRejects(() => next), reason);
   });

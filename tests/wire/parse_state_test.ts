@@ -82,6 +82,14 @@ describe("EventParser: a reset in a callback", () => {
 });
 
 describe("EventParser", () => {
+  it("skips nothing but a BOM and the LF after a CR at the beginning of a chunk", () => {
+    for (const first of ["\u0000", "\u0001", "\ufffe", "\t", " "]) {
+      const { seen, parser } = collect();
+      for (const chunk of ["data: a\n\n", `${first}data: b\n\n`]) parser.push(chunk);
+      assertEquals(seen, ["a"], JSON.stringify(first));
+    }
+  });
+
   it("says what a chunk must be", () => {
     for (const chunk of [7, null, {}, [100], new ArrayBuffer(1)]) {
       assertThrows(() => collect().parser.push(chunk as never), TypeError, "must be a Uint8Array or a string: got");
