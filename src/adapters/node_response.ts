@@ -1,6 +1,7 @@
 import { type IncomingMessage, ServerResponse } from "node:http";
 import type { Socket } from "node:net";
 import type { Chunk } from "../broker/chunk.ts";
+import { laterTurn } from "../time/later_turn.ts";
 import { subscriberOf } from "../server/carried.ts";
 import type { Connections } from "./node_connections.ts";
 import { type Incoming, isHttp1, isOver, type Outgoing, writeTo } from "./node_outgoing.ts";
@@ -18,6 +19,9 @@ const CONNECTION_HEADERS: ReadonlySet<string> = new Set([
 ]);
 /** Those that an answer over HTTP/1.1 may not choose either: how a body is framed, and how long a connection stays. */
 const OWN_HEADERS: ReadonlySet<string> = new Set(["keep-alive", "proxy-connection", "transfer-encoding"]);
+
+/** Chunks of one body that are written before others have a turn. */
+const CHUNKS_A_TURN = 64;
 
 /** Sends responses. One for each listener: it frames what many connections are sent once. */
 export class Responder {
@@ -123,6 +127,7 @@ async function pump(response: Response, body: ReadableStream<Uint8Array>, outgoi
   const length = isHttp1(outgoing) ? Number(response.headers.get("content-length") ?? NaN) : NaN;
   const reader = body.getReader();
   let sent = 0;
+  let chunks = 0;
   let wake = (): void => {};
   const onClose = (): void => {
     void reader.cancel().catch(() => {}); // a body that has failed has ended
@@ -140,7 +145,10 @@ async function pump(response: Response, body: ReadableStream<Uint8Array>, outgoi
       if (done) break;
       sent += value.byteLength;
       if (sent > length) throw new RangeError(`Cannot send body as it is longer than content-length: ${length}`);
-      if (!writeTo(outgoing, value) && !isOver(outgoing)) await new Promise<void>((resolve) => wake = resolve);
+      const hasRoom = writeTo(outgoing, value);
+      if (!hasRoom && !isOver(outgoing)) await new Promise<void>((resolve) => wake = resolve);
+      // A source that never waits would fill all that the system takes before anybody else has a turn
+      if (++chunks % CHUNKS_A_TURN === 0) await new Promise<void>((resolve) => laterTurn(resolve));
     }
     if (sent < length && !isOver(outgoing)) {
       throw new RangeError(`Cannot send body as content-length is ${length}: got ${sent}`);

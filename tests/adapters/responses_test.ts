@@ -153,6 +153,27 @@ describe(`serve() on ${runtime}, of responses`, () => {
     }
   }
 
+  let begun = 0;
+  test("gives way to others while a source never waits", (request) => {
+    if (request.url.endsWith("/other")) return new Response(String(begun));
+    return new Response(
+      new ReadableStream<Uint8Array>({
+        pull(controller) {
+          begun++;
+          controller.enqueue(new Uint8Array(10));
+        },
+      }),
+    );
+  }, async (url) => {
+    const client = await RawClient.open(url);
+    await client.until(({ body }) => body.length > 0);
+    const before = begun;
+    const other = await fetch(`${url}other`);
+    // Its connection and its answer take some turns, in each of which the source makes a counted number
+    assertLess(Number(await other.text()) - before, 50_000);
+    client.leave();
+  });
+
   let made = 0;
   test("waits for a client that reads slowly, and holds little", () =>
     new Response(
