@@ -1,5 +1,5 @@
 import { assertEquals, assertLess } from "@std/assert";
-import { after, before, describe, it } from "node:test";
+import { after, before, describe, it, mock } from "node:test";
 import { Broker, SseError, type StoredEvent } from "../../mod.ts";
 import type { OpenStore, StoreLimits } from "../../src/cli/store.ts";
 import { type Engine, type EngineSpec, missing, startEngine } from "../support/engines.ts";
@@ -132,6 +132,32 @@ export function engineStoreSuite(
       assertEquals((await aged.append([{ topics: ["a"], data: "again", id: "own" }]))[0]!.id, "own");
       assertEquals((await allOf(aged)).map(({ data }) => data), ["new", "again"]);
     });
+
+    for (const skew of [70_000, -70_000]) {
+      test(`age is judged by the engine's clock, and not by that of a node that is ${Math.abs(skew)} ms ${skew > 0 ? "ahead" : "behind"}`, async () => {
+        const [log, transit] = [newLog(), newLog()];
+        const early = await open(log, { maxAge: 60_000 });
+        const [{ id }] = await early.append([{ topics: ["a"], data: "1" }]) as [{ id: string }];
+        mock.timers.enable({ apis: ["Date"], now: Date.now() + skew });
+        try {
+          const store = await open(log, { maxAge: 60_000 });
+          await store.append([{ topics: ["a"], data: "2", id: "own" }]);
+          assertEquals((await allOf(store)).map(({ data }) => data), ["1", "2"]);
+          assertEquals([(await store.read(0, { limit: 9 })).removed, await store.removed(["a"])], [0, 0]);
+          assertEquals(typeof await store.locate("own", ["a"]), "number");
+          const here = new Broker({ store });
+          opened.unshift(here);
+          const late = reading(here.subscribe("a", { lastEventId: id }));
+          await late.until(1);
+          assertEquals(late.seen.map(({ data }) => data), ["2"]);
+          const none = await open(transit, { retention: "none" });
+          await none.append([{ topics: ["a"], data: "1" }]);
+          assertEquals((await allOf(none)).map(({ data }) => data), ["1"]);
+        } finally {
+          mock.timers.reset();
+        }
+      });
+    }
 
     test("large events are read in pages, and none is left out", async () => {
       const store = await open(newLog());

@@ -33,6 +33,8 @@ export class KnownLog {
   /** Holes that took something which this process has seen, until that is told. */
   #untold: Hole[] = [];
   #isTelling = false;
+  /** The engine's clock, and when it was read. */
+  #clock: { readonly time: number; readonly at: number } | undefined;
   #closed = false;
   /** Whether somebody follows it, and so keeps what is known new. */
   isFollowed = false;
@@ -59,6 +61,11 @@ export class KnownLog {
     return endOf(this.#identity);
   }
 
+  /** What the engine's clock says now; `undefined` if the engine alone judges what is too old. This machine's may be wrong. */
+  get now(): number | undefined {
+    return this.#clock && this.#clock.time + performance.now() - this.#clock.at;
+  }
+
   /** Notes that there is a position. */
   see(position: number): void {
     this.#seen = Math.max(this.#seen, position);
@@ -72,6 +79,7 @@ export class KnownLog {
   /** Asks what the log is, and says so if it is not what it was, or lacks what this process has seen. */
   async ask(): Promise<LogState> {
     const state = await this.#engine.state();
+    if (state.time !== undefined) this.#clock = { time: state.time, at: performance.now() };
     this.#take(state);
     if (this.#identity?.epoch === state.epoch) this.see(state.newest);
     return state;

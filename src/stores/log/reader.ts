@@ -116,7 +116,8 @@ export class LogReader {
     const state = await this.#log.ask();
     const { oldest, newest, lost } = state;
     let cut = oldest === undefined ? newest : oldest - 1;
-    if (oldest !== undefined && this.#maxAge < Infinity) cut = await this.#searchTime(oldest, newest, this.#aged());
+    const aged = this.#aged();
+    if (oldest !== undefined && aged > -Infinity) cut = await this.#searchTime(oldest, newest, aged);
     return Math.max(givenOut(state, cut), lost);
   }
 
@@ -150,8 +151,9 @@ export class LogReader {
     return low - 1;
   }
 
-  /** What was taken before this time is too old. */
+  /** What was taken before this time is too old: by the engine's clock, which gave the events their times. */
   #aged(): number {
-    return Date.now() - this.#maxAge;
+    const { now } = this.#log;
+    return now === undefined ? -Infinity : now - this.#maxAge;
   }
 }

@@ -15,6 +15,8 @@ export interface LogState {
   readonly holes: readonly Hole[];
   /** The newest position at which a loss was told; 0 if none. */
   readonly lost: number;
+  /** The engine's clock, in milliseconds since 1970; left out if it alone judges what is too old. */
+  readonly time?: number | undefined;
 }
 
 /** Which log it is, and how its positions follow each other. */

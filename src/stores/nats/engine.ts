@@ -46,6 +46,7 @@ export class NatsEngine implements LogEngine {
     return isPassing(error);
   }
 
+  /** Without the server's clock, which old ones do not tell: the server removes what is too old itself. */
   async state(): Promise<LogState> {
     const { state } = await this.#losses.ask();
     const { epoch, segments } = this.#losses.description!;

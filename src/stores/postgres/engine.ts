@@ -53,16 +53,17 @@ export class PostgresEngine implements LogEngine {
 
   async state(): Promise<LogState> {
     const [row] = await this.#tables.query(
-      "SELECT epoch, newest, oldest, lost, holes::text FROM freshet_state($1, $2)",
+      "SELECT epoch, newest, oldest, lost, holes::text, freshet_now() AS now FROM freshet_state($1, $2)",
       [this.#log, newEpoch()],
     );
-    const { epoch, newest, oldest, lost, holes } = row as Record<string, string>;
+    const { epoch, newest, oldest, lost, holes, now } = row as Record<string, string>;
     return {
       epoch: epoch!,
       newest: Number(newest),
       oldest: Number(oldest) > Number(newest) ? undefined : Number(oldest),
       holes: holesOf(holes!),
       lost: Number(lost),
+      time: Number(now),
     };
   }
 

@@ -39,13 +39,14 @@ export class RedisEngine implements LogEngine {
   }
 
   async state(): Promise<LogState> {
-    const [epoch, newest, oldest, holes, lost] = await this.#run(STATE, [newEpoch()]) as string[];
+    const [epoch, newest, oldest, holes, lost, time] = await this.#run(STATE, [newEpoch()]) as string[];
     return {
       epoch: epoch!,
       newest: Number(newest),
       oldest: oldest === "" ? undefined : positionOf(oldest!),
       holes: holesOf(holes!),
       lost: Number(lost),
+      time: Number(time),
     };
   }
 

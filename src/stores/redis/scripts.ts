@@ -35,10 +35,10 @@ if known[3] ~= replid then
 end
 `;
 
-/** What the hash says, and the oldest entry. ARGV: an epoch, should there be none. */
+/** What the hash says, the oldest entry, and the clock. ARGV: an epoch, should there be none. */
 export const STATE: string = BEGIN + `
 local oldest = redis.call('XRANGE', events, '-', '+', 'COUNT', 1)[1]
-return {epoch, text(newest), oldest and oldest[1] or '', holes, redis.call('HGET', meta, 'lost') or '0'}
+return {epoch, text(newest), oldest and oldest[1] or '', holes, redis.call('HGET', meta, 'lost') or '0', text(now)}
 `;
 
 /**
