@@ -28,57 +28,29 @@ export function textChunk(text: string): Chunk {
 
 /** A chunk of one event. */
 export function chunkOf(entry: Entry): EntryChunk {
-  return new EntryChunk(undefined, entry);
+  return new EntryChunk([entry]);
 }
 
-/**
- * Events that leave together: one more than the chunk before it. So the chunk of the same events is found again, by one
- * step for each event, and its bytes are made once, whoever gets them.
- */
+/** Events that leave together: one at least. Their bytes are made when they are asked for. */
 export class EntryChunk implements Chunk {
+  readonly entries: readonly Entry[];
   readonly first: Entry;
   readonly last: Entry;
-  readonly length: number;
-  readonly #before: EntryChunk | undefined;
-  /** The chunk with one event more that was asked for first: mostly there is no other. */
-  #next: EntryChunk | undefined;
-  #others: Map<Entry, EntryChunk> | undefined;
-  #entries: readonly Entry[] | undefined;
   #bytes: Uint8Array | undefined;
   #codeUnits: number | undefined;
 
-  constructor(before: EntryChunk | undefined, last: Entry) {
-    this.#before = before;
-    this.first = before === undefined ? last : before.first;
-    this.last = last;
-    this.length = before === undefined ? 1 : before.length + 1;
+  constructor(entries: readonly Entry[]) {
+    this.entries = entries;
+    this.first = entries[0]!;
+    this.last = entries[entries.length - 1]!;
   }
 
-  /** The same events, and one more. */
-  with(entry: Entry): EntryChunk {
-    const next = this.#next;
-    if (next === undefined) return this.#next = new EntryChunk(this, entry);
-    if (next.last === entry) return next;
-    let other = (this.#others ??= new Map()).get(entry);
-    if (other === undefined) this.#others.set(entry, other = new EntryChunk(this, entry));
-    return other;
-  }
-
-  get entries(): readonly Entry[] {
-    if (this.#entries === undefined) {
-      const entries = new Array<Entry>(this.length);
-      let at: EntryChunk | undefined = this as EntryChunk;
-      for (let i = this.length - 1; i >= 0; i--) {
-        entries[i] = at!.last;
-        at = at!.#before;
-      }
-      this.#entries = entries;
-    }
-    return this.#entries;
+  get length(): number {
+    return this.entries.length;
   }
 
   get bytes(): Uint8Array {
-    return this.#bytes ??= this.length === 1 ? this.last.bytes : bytesOf(this.entries);
+    return this.#bytes ??= this.entries.length === 1 ? this.last.bytes : bytesOf(this.entries);
   }
 
   /** Its events' code units, or its bytes if they were made before this was first asked for. */
@@ -88,26 +60,30 @@ export class EntryChunk implements Chunk {
   }
 }
 
-/** Finds the chunk of the same events again, for as long as a round of writes lasts. */
+/** Finds the chunk of the same events again, for as long as a round of writes lasts: its bytes are made once, whoever gets them. */
 export class Chunks {
-  readonly #alone = new Map<Entry, EntryChunk>();
+  readonly #byHash = new Map<number, EntryChunk>();
 
-  /** The chunk of one event. */
-  alone(entry: Entry): EntryChunk {
-    let chunk = this.#alone.get(entry);
-    if (chunk === undefined) this.#alone.set(entry, chunk = chunkOf(entry));
-    return chunk;
-  }
-
-  /** The chunk of some events: one at least. */
+  /** The chunk of some events: one at least. It keeps the array that it is given first. */
   of(entries: readonly Entry[]): EntryChunk {
-    let chunk = this.alone(entries[0]!);
-    for (let i = 1; i < entries.length; i++) chunk = chunk.with(entries[i]!);
+    let hash = entries.length;
+    for (const { position } of entries) hash = Math.imul(hash, 31) + position | 0;
+    const known = this.#byHash.get(hash);
+    if (known !== undefined && isSame(known.entries, entries)) return known;
+    // Of those few that share a hash the newest is found
+    const chunk = new EntryChunk(entries);
+    this.#byHash.set(hash, chunk);
     return chunk;
   }
 
   /** Forgets them all: their bytes are held by nobody but those who still send them. */
   clear(): void {
-    this.#alone.clear();
+    this.#byHash.clear();
   }
+}
+
+function isSame(some: readonly Entry[], others: readonly Entry[]): boolean {
+  if (some.length !== others.length) return false;
+  for (let i = 0; i < some.length; i++) if (some[i] !== others[i]) return false;
+  return true;
 }

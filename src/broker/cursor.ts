@@ -170,6 +170,10 @@ export class Cursor implements Subscriber, Receiver, OutletHost {
     return state.is === "catching-up" && !state.isFull && this.#outlet.buffered < this.#maxBufferedBytes;
   }
 
+  get takesEach(): boolean {
+    return this.#outlet.inProcess || this.options.filter !== undefined;
+  }
+
   /** Comes back to be advanced when its outlet has drained. */
   awaitRoom(): void {
     if (this.#state.is !== "catching-up") return;

@@ -3,7 +3,7 @@ import { laterTurn } from "../time/later_turn.ts";
 import { Chunks, type EntryChunk } from "./chunk.ts";
 import type { Entry } from "./entry.ts";
 import { type Group, Groups, type Receiver } from "./group.ts";
-import { Stint } from "./stint.ts";
+import { piecesOf, Stint } from "./stint.ts";
 
 /** A group's events leave when they are this many bytes, though the turn has not ended. */
 const FLUSH_BYTES = 65_536;
@@ -48,12 +48,12 @@ export class FanOut {
       group.published++;
       if (group.live.size === 0 || group.overdue !== undefined) return;
       if (group.pending === undefined) {
-        group.pending = this.chunks.alone(entry);
+        group.pending = [entry];
         group.pendingBytes = length;
         group.pendingSince = this.#taken;
         this.#waiting.push(group);
       } else {
-        group.pending = group.pending.with(entry);
+        group.pending.push(entry);
         group.pendingBytes += length;
       }
       if (group.pendingBytes >= FLUSH_BYTES) isFull = true;
@@ -71,7 +71,7 @@ export class FanOut {
   settle(receiver: Receiver): void {
     const { sending, pending } = receiver.group;
     if (sending !== undefined) receiver.push(sending);
-    if (pending !== undefined) receiver.push(pending);
+    if (pending !== undefined) receiver.push(this.chunks.of(pending.slice()));
   }
 
   /** Whether a group's receivers are about to be pushed to. */
@@ -115,9 +115,10 @@ export class FanOut {
     for (let pass = this.#pass ?? this.#nextPass(); pass !== undefined; pass = this.#nextPass()) {
       const { group, chunk, receivers } = this.#pass = pass;
       for (let next = receivers.next(); next.done !== true; next = receivers.next()) {
-        if (chunk !== undefined) next.value.push(chunk);
-        else next.value.fallBehind(group.overdue!);
-        if (this.#stint.isOver()) return true;
+        const receiver = next.value;
+        if (chunk !== undefined) receiver.push(chunk);
+        else receiver.fallBehind(group.overdue!);
+        if (this.#stint.isOver(piecesOf(chunk?.length ?? 1, receiver.takesEach))) return true;
       }
       if (chunk === undefined) group.overdue = undefined;
       group.sending = undefined;
@@ -132,7 +133,7 @@ export class FanOut {
     if (overdue !== undefined) return { group: overdue, chunk: undefined, receivers: overdue.live.values() };
     const group = this.#waiting.shift();
     if (group === undefined) return undefined;
-    const chunk = group.sending = group.pending!;
+    const chunk = group.sending = this.chunks.of(group.pending!);
     group.pending = undefined;
     return { group, chunk, receivers: group.live.values() };
   }
@@ -141,7 +142,7 @@ export class FanOut {
   #boundBacklog(): void {
     while (this.#waiting.length > 0 && this.#taken - this.#waiting.at(0).pendingSince > MAX_BACKLOG_BYTES) {
       const group = this.#waiting.shift()!;
-      group.overdue = group.pending!.first.position - 1;
+      group.overdue = group.pending![0]!.position - 1;
       group.pending = undefined;
       this.#overdue.push(group);
     }

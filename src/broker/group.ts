@@ -1,11 +1,14 @@
 import { TopicTree } from "../topic.ts";
 import type { EntryChunk } from "./chunk.ts";
+import type { Entry } from "./entry.ts";
 
 /** Who is live in a group: what is new for the group is pushed to it. */
 export interface Receiver {
   readonly group: Group;
   /** Everything that it was to get up to here, it has got. */
   readonly position: number;
+  /** Whether each event is work of its own: a filter looks at it, or a loop. */
+  readonly takesEach: boolean;
   /** Takes what is new of a chunk. Must not throw. */
   push(chunk: EntryChunk): void;
   /** Is live no more, and reads what comes after a position from the log. */
@@ -21,7 +24,7 @@ export interface Group {
   /** Those that are pushed to. */
   readonly live: Set<Receiver>;
   /** What is new for those that are live, and not being pushed yet. */
-  pending: EntryChunk | undefined;
+  pending: Entry[] | undefined;
   /** The bytes of that. */
   pendingBytes: number;
   /** How many bytes of the log were handed over when that began. */

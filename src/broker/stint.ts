@@ -1,5 +1,7 @@
 /** How much is done before other work of the event loop gets its turn: pieces of work, and milliseconds. */
-const STINT = { pieces: 1_000, ms: 10 };
+const STINT = { pieces: 1_000, ms: 4 };
+/** How many more events than one are another piece: where all leave in one write, or where something looks at each. */
+const EVENTS_A_PIECE = { joined: 64, single: 4 };
 /** After how many pieces the clock is looked at. */
 const PIECES_A_LOOK = 32;
 
@@ -28,4 +30,13 @@ export class Stint {
     this.#nextLook = this.#pieces + PIECES_A_LOOK;
     return performance.now() >= this.#until;
   }
+}
+
+/**
+ * How many pieces of work it is to hand events to a subscriber.
+ *
+ * @param takesEach Whether each event is work of its own: a filter looks at it, or a loop.
+ */
+export function piecesOf(events: number, takesEach: boolean): number {
+  return 1 + (events - 1) / (takesEach ? EVENTS_A_PIECE.single : EVENTS_A_PIECE.joined);
 }

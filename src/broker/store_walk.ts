@@ -7,11 +7,13 @@ import { Walk, type Walker, type WalkHost } from "./walk.ts";
 import type { Window } from "./window.ts";
 
 /** Events of one step: few enough that live delivery never waits long for it. */
-const STEP_EVENTS = 256;
+const STEP_EVENTS = 512;
 /** UTF-16 code units of one step. */
 const STEP_LENGTH = 1 << 20;
 /** Up to how many topics the store is asked for by name; for more of them it is read whole. */
 const NAMED_TOPICS = 16;
+/** How much work an answer of the store may be: the clock is looked at after each. */
+const READ_PIECES = 64;
 /** How long to wait after the store has failed, in milliseconds: doubled each time, up to the last. */
 const RETRY_MS = { first: 100, last: 5_000 };
 /** How long the store may take for an answer, in milliseconds. */
@@ -76,7 +78,7 @@ export class StoreWalk {
     const { store, window } = this.#host;
     const options = { topics: this.#namedTopics(), limit: STEP_EVENTS, maxLength: STEP_LENGTH };
     const result = await this.#needed(from, store.read(from, options));
-    await this.#walk.giveWay(); // a store in memory answers without a turn
+    await this.#walk.worked(READ_PIECES); // a store in memory answers without a turn
     if (result === undefined) return from;
     const { position: upTo, events } = result;
     if (upTo <= from && from < window.head) {
@@ -105,7 +107,7 @@ export class StoreWalk {
         const answer = await this.#needed(from, this.#host.store.removed(group.topics));
         if (answer === undefined) return false;
         removedOf.set(group, removedHere = Math.min(answer, removed));
-        await this.#walk.giveWay();
+        await this.#walk.worked(READ_PIECES);
       }
       if (walker.position < removedHere) walker.lose("expired");
     }

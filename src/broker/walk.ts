@@ -2,10 +2,10 @@ import { TopicTree } from "../topic.ts";
 import { Chunks, type EntryChunk } from "./chunk.ts";
 import type { Entry } from "./entry.ts";
 import type { Group } from "./group.ts";
-import { Stint } from "./stint.ts";
+import { piecesOf, Stint } from "./stint.ts";
 
-/** How many events, handed to one walker, are a piece of work. */
-const EVENTS_A_PIECE = 16;
+/** How many topics that are put into the tree, or events and groups that are looked at there, are a piece of work. */
+const TOPICS_A_PIECE = 8;
 
 /** Who reads the log, and is taken along by a walk. */
 export interface Walker {
@@ -16,6 +16,8 @@ export interface Walker {
   readonly hasRoom: boolean;
   /** Whether it is to be told that events are missing. */
   readonly hasGap: boolean;
+  /** Whether each event is work of its own: a filter looks at it, or a loop. */
+  readonly takesEach: boolean;
   /** Notes that events are missing from its position on. */
   lose(reason: "expired"): void;
   /** Tells of the missing events: what follows comes after `resumed`. */
@@ -50,6 +52,8 @@ export class Walk {
   readonly #arriving = new Set<Walker>();
   /** How many walkers each group has here. */
   readonly #groups = new Map<Group, number>();
+  /** Groups that had none: mostly their walkers come back at once, so they are let go of only before the next step. */
+  readonly #emptied = new Set<Group>();
   readonly #tree = new TopicTree<Group>();
   readonly #stint = new Stint();
   #size = 0;
@@ -79,7 +83,9 @@ export class Walk {
     if (at?.delete(walker) !== true) return;
     if (at.size === 0) this.#standing.delete(walker.position);
     this.#size--;
-    this.#leaveGroup(walker.group);
+    const count = this.#groups.get(walker.group)! - 1;
+    this.#groups.set(walker.group, count);
+    if (count === 0) this.#emptied.add(walker.group);
     if (at.size === 0) this.#onLeft?.(walker.position);
   }
 
@@ -97,8 +103,11 @@ export class Walk {
   async next(at: number): Promise<number | undefined> {
     for (const walker of this.#arriving) {
       this.#arriving.delete(walker);
-      this.#stand(walker);
-      if (this.#stint.isOver()) await this.giveWay();
+      if (this.#stint.isOver(1 + this.#stand(walker) / TOPICS_A_PIECE)) await this.giveWay();
+    }
+    for (const group of this.#emptied) {
+      this.#emptied.delete(group);
+      if (this.#stint.isOver(1 + this.#leave(group) / TOPICS_A_PIECE)) await this.giveWay();
     }
     let above = Infinity;
     let lowest = Infinity;
@@ -134,9 +143,8 @@ export class Walk {
   async serve(from: number, { entries, upTo }: Page): Promise<void> {
     const chunks = new Chunks();
     const reached = new Map<Group, Entry[]>();
-    for (const entry of entries) {
-      this.#match(entry, reached);
-      if (this.#stint.isOver()) await this.giveWay();
+    for (let at = this.#match(entries, 0, reached); at < entries.length; at = this.#match(entries, at, reached)) {
+      await this.giveWay();
     }
     const parts = new Map<Group, Part>();
     for (const walker of this.between(from, upTo)) {
@@ -148,8 +156,7 @@ export class Walk {
       const chunk = part.after(walker.position);
       if (walker.hasRoom && walker.position < upTo) walker.serve(chunk, upTo, chunks);
       this.#host.advance(walker);
-      // Its filter looks at each event
-      if (this.#stint.isOver(1 + (chunk?.length ?? 0) / EVENTS_A_PIECE)) await this.giveWay();
+      if (this.#stint.isOver(piecesOf(chunk?.length ?? 1, walker.takesEach))) await this.giveWay();
     }
   }
 
@@ -159,33 +166,62 @@ export class Walk {
     this.#stint.begin();
   }
 
-  #stand(walker: Walker): void {
+  /**
+   * Lets other work have its turn if that is due.
+   *
+   * @param pieces How much work was done.
+   */
+  async worked(pieces: number): Promise<void> {
+    if (this.#stint.isOver(pieces)) await this.giveWay();
+  }
+
+  /** @returns How many topics were put into the tree. */
+  #stand(walker: Walker): number {
     const { position, group } = walker;
     const at = this.#standing.get(position);
     if (at === undefined) this.#standing.set(position, new Set([walker]));
     else at.add(walker);
     this.#size++;
-    const count = this.#groups.get(group) ?? 0;
-    this.#groups.set(group, count + 1);
-    if (count === 0) { for (const topic of group.topics) this.#tree.add(topic, group); }
+    const count = this.#groups.get(group);
+    this.#groups.set(group, (count ?? 0) + 1);
+    if (count !== undefined) return 0;
+    for (const topic of group.topics) this.#tree.add(topic, group);
+    return group.topics.length;
   }
 
-  #leaveGroup(group: Group): void {
-    const count = this.#groups.get(group)! - 1;
-    if (count > 0) return void this.#groups.set(group, count);
+  /** @returns How many topics were taken out of the tree. */
+  #leave(group: Group): number {
+    if (this.#groups.get(group) !== 0) return 0;
     this.#groups.delete(group);
     for (const topic of group.topics) this.#tree.delete(topic, group);
+    return group.topics.length;
   }
 
-  /** Adds an entry to what reaches each group, once. */
-  #match(entry: Entry, reached: Map<Group, Entry[]>): void {
-    for (const topic of entry.delivery.topics) {
-      this.#tree.match(topic, (group) => {
-        const entries = reached.get(group);
-        if (entries === undefined) reached.set(group, [entry]);
-        else if (entries[entries.length - 1] !== entry) entries.push(entry);
-      });
+  /**
+   * Adds entries to what reaches each group, each once, until it is time to give way.
+   *
+   * @param at Where to begin.
+   * @returns Where to go on.
+   */
+  #match(entries: readonly Entry[], at: number, reached: Map<Group, Entry[]>): number {
+    let topic: string | undefined; // many events after one another have the same
+    let groups: Group[] = [];
+    for (let i = at; i < entries.length; i++) {
+      const entry = entries[i]!;
+      const { topics } = entry.delivery;
+      if (topics.length > 1 || topics[0] !== topic) {
+        groups = [];
+        for (const topic of topics) this.#tree.match(topic, (group) => groups.push(group));
+        topic = topics.length > 1 ? undefined : topics[0];
+      }
+      for (const group of groups) {
+        const some = reached.get(group);
+        if (some === undefined) reached.set(group, [entry]);
+        else if (some[some.length - 1] !== entry) some.push(entry);
+      }
+      if (this.#stint.isOver((1 + groups.length) / TOPICS_A_PIECE)) return i + 1;
     }
+    return entries.length;
   }
 }
 
