@@ -73,7 +73,8 @@ export function openSocket(
     leave(how) {
       if (how === "half-close") return void socket.end();
       hasLeft = true;
-      if (how === "reset") socket.resetAndDestroy();
+      // Node cannot reset a socket that it has half closed, and then never says that it is closed
+      if (how === "reset" && !socket.writableEnded) socket.resetAndDestroy();
       else socket.destroy();
     },
     closed: closed.promise,

@@ -49,7 +49,7 @@ export class RawClient {
   }
 
   header(name: string): string | undefined {
-    return new RegExp(`^${name}: *(.*?)\r$`, "im").exec(this.head)?.[1];
+    return new RegExp(`^${name}: *(.*?)\r$`, "im").exec(`${this.head}\r\n`)?.[1];
   }
 
   get head(): string {
