@@ -138,7 +138,7 @@ async function pump(response: Response, body: ReadableStream<Uint8Array>, outgoi
   outgoing.on("drain", onDrain);
   outgoing.on("error", () => {}); // a client that leaves is no error; `close` follows
   reader.closed.catch(onDrain); // a body that fails is not waited for
-  flushSoon(outgoing);
+  const flush = gather(outgoing);
   try {
     while (!outgoing.destroyed) {
       const { done, value } = await reader.read();
@@ -153,6 +153,8 @@ async function pump(response: Response, body: ReadableStream<Uint8Array>, outgoi
     if (sent < length && !isOver(outgoing)) {
       throw new RangeError(`Cannot send body as content-length is ${length}: got ${sent}`);
     }
+    if (isHttp1(outgoing)) outgoing.socket?.cork(); // until the end, which is in the same write
+    flush(); // Node would write the end first, and what is gathered after it
     outgoing.end();
   } catch (error) {
     await reader.cancel().catch(() => {}); // it may have failed itself
@@ -167,12 +169,21 @@ function flushHeaders(outgoing: Outgoing): void {
   (outgoing as ServerResponse).flushHeaders(); // HTTP/2's has it as well, though it is not typed
 }
 
-/** Gathers what is written in this turn, so that a short answer is one write. */
-function flushSoon(outgoing: Outgoing): void {
-  if (!isHttp1(outgoing)) return flushHeaders(outgoing);
-  outgoing.cork();
-  setImmediate(() => {
-    outgoing.flushHeaders();
-    outgoing.uncork();
-  });
+/**
+ * Gathers what is written in this turn, so that a short answer is one write.
+ *
+ * @returns Writes it now.
+ */
+function gather(outgoing: Outgoing): () => void {
+  let isGathering = isHttp1(outgoing);
+  if (!isHttp1(outgoing)) flushHeaders(outgoing);
+  else outgoing.cork();
+  const flush = (): void => {
+    if (!isGathering) return;
+    isGathering = false;
+    flushHeaders(outgoing);
+    (outgoing as ServerResponse).uncork();
+  };
+  if (isGathering) setImmediate(flush);
+  return flush;
 }

@@ -34,6 +34,18 @@ describe(`serve() on ${runtime}, of responses`, () => {
     client.leave();
   });
 
+  test("sends all chunks of a body that has ended in the same turn, before its end", () => {
+    const body = new ReadableStream<Uint8Array>({
+      start(controller) {
+        for (const text of ["one", "two", "three"]) controller.enqueue(new TextEncoder().encode(text));
+        controller.close();
+      },
+    });
+    return new Response(body);
+  }, async (url) => {
+    for (let i = 0; i < 3; i++) assertEquals(await (await fetch(url)).text(), "onetwothree");
+  });
+
   test(
     "ends the connection of one that says so",
     () => new Response("x", { headers: { connection: "close" } }),
