@@ -25,20 +25,14 @@
 export { SseError, type SseErrorCode } from "./src/errors.ts";
 export type { EventFields, ParsedEvent } from "./src/wire/event.ts";
 export type { Gap, GapReason } from "./src/wire/gap.ts";
+export type { Json, JsonEventFields, JsonObject } from "./src/wire/json.ts";
 export { encodeEvent } from "./src/wire/encode.ts";
 export { EventEncoderStream } from "./src/wire/encode_stream.ts";
 export { EventParser, type EventParserOptions } from "./src/wire/parse.ts";
 export { EventParserStream, type EventParserStreamOptions } from "./src/wire/parse_stream.ts";
 export { parseEvents, type ParseEventsOptions } from "./src/wire/parse_events.ts";
 export { Broker } from "./src/broker/broker.ts";
-export type {
-  BrokerOptions,
-  BrokerStats,
-  CloseOptions,
-  Json,
-  Publication,
-  TopicStats,
-} from "./src/broker/broker_options.ts";
+export type { BrokerOptions, BrokerStats, CloseOptions, Publication, TopicStats } from "./src/broker/broker_options.ts";
 export type { Chunk } from "./src/broker/chunk.ts";
 export type { Delivery, Entry } from "./src/broker/entry.ts";
 export { MemoryReplayStore, type MemoryReplayStoreOptions } from "./src/stores/memory.ts";

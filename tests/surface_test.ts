@@ -40,6 +40,8 @@ const surface: Readonly<Record<string, { readonly values: readonly string[]; rea
       "HandlerInfo",
       "HandlerOptions",
       "Json",
+      "JsonEventFields",
+      "JsonObject",
       "LeaveHandler",
       "MemoryReplayStoreOptions",
       "NewEvent",

@@ -1,18 +1,14 @@
-import type { EventFields } from "../wire/event.ts";
 import type { Gap } from "../wire/gap.ts";
+import type { Json, JsonEventFields } from "../wire/json.ts";
 import type { ReplayStore } from "../stores/replay_store.ts";
 import type { CloseReason, Subscriber } from "./subscriber.ts";
 
-/** A JSON value. */
-export type Json = string | number | boolean | null | readonly Json[] | { readonly [member: string]: Json | undefined };
-
 /**
  * One event to publish: `EventFields`, whose `data` must be there and may be
- * any JSON value. A string goes as it is, anything else as JSON, so `"1"` and
- * `1` look alike to a client.
+ * any JSON value, your own interfaces and classes included.
  */
-export interface Publication extends Omit<EventFields, "data"> {
-  /** The payload. */
+export interface Publication extends JsonEventFields {
+  /** The payload. A string goes as it is, anything else as JSON, so `"1"` and `1` look alike to a client. */
   readonly data: Json;
   /**
    * The publisher's own ID: not empty, at most 256 bytes, not of the form that

@@ -1,4 +1,5 @@
 import { checkEvent, checkEventId } from "../wire/event.ts";
+import { type Json, textOf } from "../wire/json.ts";
 import type { Publication } from "./broker_options.ts";
 import type { NewEvent } from "../stores/replay_store.ts";
 import { checkTopic } from "../topic.ts";
@@ -29,16 +30,13 @@ export function checkPublication(topics: string | readonly string[], event: Publ
   return { topics: names, id: ownId(event.id), event: type, data, comment, retry };
 }
 
-function text(data: unknown): string {
-  if (typeof data === "string") return data;
+function text(data: Json | undefined): string {
   if (data === undefined) {
     throw new TypeError(
       "Cannot publish as data is missing: clients dispatch no event without, an empty string will do",
     );
   }
-  const json: string | undefined = JSON.stringify(data); // throws a TypeError for cycles and BigInt
-  if (json === undefined) throw new TypeError(`Cannot publish as data must be a JSON value: got ${typeof data}`);
-  return json;
+  return textOf(data, "publish");
 }
 
 function ownId(given: string | number | undefined): string | undefined {

@@ -1,5 +1,6 @@
 import { encodeEvent } from "../wire/encode.ts";
 import type { EventFields } from "../wire/event.ts";
+import { withText } from "../wire/json.ts";
 import type { Entry } from "./entry.ts";
 import type { SubscribeOptions } from "./subscriber.ts";
 
@@ -58,7 +59,7 @@ export async function* snapshotEntries(
       throw new TypeError(`Cannot send snapshot as its events must have no id: got ${event.id}`);
     }
     if (held !== undefined) yield entryAt(held, position);
-    held = event;
+    held = withText(event, "send snapshot");
   }
   if (held !== undefined) yield entryAt(lastId === undefined ? held : { ...held, id: lastId }, position);
 }

@@ -1,4 +1,4 @@
-import type { EventFields } from "../wire/event.ts";
+import type { JsonEventFields } from "../wire/json.ts";
 import type { Delivery } from "./entry.ts";
 import type { LeaveHandler, Sink } from "./sink.ts";
 
@@ -75,7 +75,9 @@ export interface SubscribeOptions {
    * cut off on the way gets it again.
    */
   readonly snapshot?:
-    | ((why: "start" | "gap") => Iterable<EventFields> | AsyncIterable<EventFields> | Promise<Iterable<EventFields>>)
+    | ((
+      why: "start" | "gap",
+    ) => Iterable<JsonEventFields> | AsyncIterable<JsonEventFields> | Promise<Iterable<JsonEventFields>>)
     | undefined;
   /**
    * Whether the stream opens with a checkpoint, and its heartbeats are the same:

@@ -1,5 +1,5 @@
 import type { Broker } from "../broker/broker.ts";
-import type { Json, Publication } from "../broker/broker_options.ts";
+import type { Publication } from "../broker/broker_options.ts";
 import { SseError } from "../errors.ts";
 import { problem } from "../server/problem.ts";
 
@@ -107,7 +107,7 @@ function formPublication(form: URLSearchParams): Publication {
   };
 }
 
-function parseJson(text: string): Json {
+function parseJson(text: string): Publication["data"] {
   try {
     return JSON.parse(text);
   } catch (error) {

@@ -1,4 +1,4 @@
-import type { EventFields } from "../wire/event.ts";
+import type { JsonEventFields } from "../wire/json.ts";
 import { mustBe } from "./check_options.ts";
 import { type EventWriter, SentEvents } from "./event_writer.ts";
 
@@ -8,8 +8,8 @@ import { type EventWriter, SentEvents } from "./event_writer.ts";
  * returns tells which of the two it is.
  */
 export type EventStreamSource =
-  | AsyncIterable<EventFields>
-  | ((stream: EventWriter) => AsyncIterable<EventFields> | Promise<void>);
+  | AsyncIterable<JsonEventFields>
+  | ((stream: EventWriter) => AsyncIterable<JsonEventFields> | Promise<void>);
 
 const MUST = "an async iterable, or a function that returns one or a promise";
 
@@ -29,7 +29,7 @@ export function checkSource(source: unknown): void {
  * @throws {TypeError} If a function returns neither an async iterable nor a promise.
  * @throws What the source throws.
  */
-export function eventsOf(source: EventStreamSource, signal: AbortSignal): AsyncIterator<EventFields> {
+export function eventsOf(source: EventStreamSource, signal: AbortSignal): AsyncIterator<JsonEventFields> {
   if (typeof source !== "function") return source[Symbol.asyncIterator]();
   const sent = new SentEvents(signal);
   const made: unknown = source({ send: sent.send, signal });
@@ -48,6 +48,6 @@ function mustNotBePromised(): TypeError {
   return new TypeError("Cannot stream as the function must return its async iterable itself: got a promise of one");
 }
 
-function isAsyncIterable(value: unknown): value is AsyncIterable<EventFields> {
-  return typeof (value as AsyncIterable<EventFields> | null | undefined)?.[Symbol.asyncIterator] === "function";
+function isAsyncIterable(value: unknown): value is AsyncIterable<JsonEventFields> {
+  return typeof (value as AsyncIterable<JsonEventFields> | null | undefined)?.[Symbol.asyncIterator] === "function";
 }

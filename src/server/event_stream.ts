@@ -1,7 +1,8 @@
 import { every } from "../time/timer.ts";
 import { encodeEvent } from "../wire/encode.ts";
-import { checkRetry, type EventFields } from "../wire/event.ts";
+import { checkRetry } from "../wire/event.ts";
 import { COMMENT, encodeRetry } from "../wire/idle.ts";
+import { type JsonEventFields, withText } from "../wire/json.ts";
 import { checkOptions, FUNCTION, HEADERS, type Kind, numberFrom, PLAIN_FUNCTION } from "./check_options.ts";
 import { checkSource, eventsOf, type EventStreamSource } from "./event_source.ts";
 import { eventStreamHeaders } from "./headers.ts";
@@ -26,7 +27,7 @@ export interface EventStreamOptions {
    *
    * @default none: the body fails, and the client sees the connection break off
    */
-  readonly onError?: ((error: unknown) => EventFields | undefined) | undefined;
+  readonly onError?: ((error: unknown) => JsonEventFields | undefined) | undefined;
   /**
    * Called when the client has left before the end. What it throws goes to
    * `onError`, or, without one, rejects the `cancel()` of whoever read the body.
@@ -115,12 +116,16 @@ export function eventStream(source: EventStreamSource, options: EventStreamOptio
   return new Response(body, { headers: eventStreamHeaders(options.headers) });
 }
 
+function encode(event: JsonEventFields): Uint8Array {
+  return encoder.encode(encodeEvent(withText(event, CALL)));
+}
+
 class EventStreamBody implements UnderlyingDefaultSource<Uint8Array> {
   readonly #source: EventStreamSource;
   readonly #options: EventStreamOptions;
   readonly #left = new AbortController();
   #phase: "unread" | "opened" | "streaming" = "unread";
-  #events: AsyncIterator<EventFields> | undefined;
+  #events: AsyncIterator<JsonEventFields> | undefined;
   #stopBeating = (): void => {};
   #isSilent = false;
 
@@ -140,7 +145,7 @@ class EventStreamBody implements UnderlyingDefaultSource<Uint8Array> {
       const { done, value } = await this.#events!.next();
       this.#isSilent = false;
       if (this.#left.signal.aborted) return;
-      if (!done) return controller.enqueue(encoder.encode(encodeEvent(value)));
+      if (!done) return controller.enqueue(encode(value));
       this.#stopBeating();
       controller.close();
     } catch (error) {
@@ -182,7 +187,7 @@ class EventStreamBody implements UnderlyingDefaultSource<Uint8Array> {
     if (onError === undefined) return controller.error(error);
     try {
       const last = onError(error);
-      if (last !== undefined) controller.enqueue(encoder.encode(encodeEvent(last)));
+      if (last !== undefined) controller.enqueue(encode(last));
       controller.close();
     } catch (failure) {
       controller.error(failure);

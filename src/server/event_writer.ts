@@ -1,6 +1,6 @@
 import { SseError } from "../errors.ts";
-import { encodeEvent } from "../wire/encode.ts";
-import type { EventFields } from "../wire/event.ts";
+import { checkEvent, type EventFields } from "../wire/event.ts";
+import { type JsonEventFields, withText } from "../wire/json.ts";
 
 /** What a callback given to `eventStream` writes to. */
 export interface EventWriter {
@@ -10,7 +10,7 @@ export interface EventWriter {
    * @returns When the client has taken enough that more may be sent. Rejects once the stream has ended, and for an
    * event that cannot be encoded, which ends nothing.
    */
-  send(event: EventFields): Promise<void>;
+  send(event: JsonEventFields): Promise<void>;
   /** Aborts when the client leaves. */
   readonly signal: AbortSignal;
 }
@@ -35,12 +35,14 @@ export class SentEvents implements AsyncIterator<EventFields, undefined>, EventW
     this.signal = signal;
   }
 
-  readonly send = (event: EventFields): Promise<void> => {
+  readonly send = (given: JsonEventFields): Promise<void> => {
     if (this.#ended !== undefined || this.signal.aborted) {
       return Promise.reject(new SseError("source-failed", "Cannot send event as the stream has ended"));
     }
+    let event: EventFields;
     try {
-      encodeEvent(event);
+      event = withText(given, "send event");
+      checkEvent(event);
     } catch (error) {
       return Promise.reject(error);
     }
