@@ -98,7 +98,9 @@ export class FaultyStore implements ReplayStore {
     if (entry === undefined || this.#isCalm) return await go();
     if (--entry.left <= 0) this.#faults.delete(call);
     const ms = this.#choices.integer(0, 12);
-    const hang = (): Promise<void> => new Promise((resolve) => this.#hanging.push(resolve));
+    // One that has begun before all calmed down may come here afterwards
+    const hang = (): Promise<void> =>
+      this.#isCalm ? Promise.resolve() : new Promise((resolve) => this.#hanging.push(resolve));
     switch (entry.fault) {
       case "rejects":
         throw new Injected(`${call} rejects`);
