@@ -137,7 +137,11 @@ async function run(steps: readonly Step[], maxEvents: number, windowBytes: numbe
         if (uncertain !== undefined) {
           const { topics, data, id } = uncertain;
           uncertain = undefined;
-          pending.push(broker.publish(topics, { data, id }).catch(() => {}));
+          await Promise.all(pending.splice(0));
+          // An ID names one event for good: once retention has removed that, who holds the ID could not be told apart
+          const isStored = log.some(({ number }) => number === parseInt(data));
+          if (isStored && await memory.locate(id, topics) === undefined) break;
+          await broker.publish(topics, { data, id }).catch(() => {});
         }
         break;
       case "subscribe": {
