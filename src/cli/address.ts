@@ -26,15 +26,29 @@ export function isLocal({ hostname }: Address): boolean {
   return isLoopback(hostname);
 }
 
+type Serve = (handler: ServeHandler, options: ServeOptions) => Promise<Server>;
+
+/** The same, which says where it cannot listen. */
+export function listening(serve: Serve): Serve {
+  return async (handler, options) => {
+    try {
+      return await serve(handler, options);
+    } catch (cause) {
+      const why = cause instanceof Error ? cause.message : String(cause);
+      throw new Error(`Cannot listen on ${options.hostname}:${options.port}: ${why}`, { cause });
+    }
+  };
+}
+
 /** The adapter of the runtime that this runs on. */
-export async function nativeServe(): Promise<(handler: ServeHandler, options: ServeOptions) => Promise<Server>> {
+export async function nativeServe(): Promise<Serve> {
   if ("Deno" in globalThis) return (await import("../adapters/deno.ts")).serve;
   if ("Bun" in globalThis) return (await import("../adapters/bun.ts")).serve;
   return (await import("../adapters/node.ts")).serve;
 }
 
 /** The adapter that lets several processes share a port: on Bun by the port itself, else by `node:cluster`. */
-export async function sharingServe(): ReturnType<typeof nativeServe> {
+export async function sharingServe(): Promise<Serve> {
   if (!("Bun" in globalThis)) return (await import("../adapters/node.ts")).serve;
   const { serve } = await import("../adapters/bun.ts");
   return (handler, options) => serve(handler, { ...options, reusePort: true });

@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import process from "node:process";
 import { createDemo } from "../hub/demo.ts";
-import { addressOf, nativeServe } from "./address.ts";
+import { addressOf, listening, nativeServe } from "./address.ts";
 import { helpOf, type OptionSpecs, readOptions, UsageError } from "./options.ts";
 import { untilStopped } from "./signals.ts";
 
@@ -28,7 +28,7 @@ export async function demoCommand(args: readonly string[]): Promise<number> {
     interval: options.number("interval"),
     exclusive: options.has("exclusive"),
   });
-  const serve = await nativeServe();
+  const serve = listening(await nativeServe());
   const server = await serve(handler, { ...address, closeTimeout: 100 });
   process.stdout.write(
     `The demo listens on ${server.url}\n\n  curl -N '${server.url}stream?count=3&interval=200'\n\nCtrl-C stops it.\n`,

@@ -5,7 +5,7 @@ import { Broker } from "../broker/broker.ts";
 import { createHub, type Hub, type RequestLog, type TokenOptions } from "../hub/hub.ts";
 import { localOnly } from "../hub/local_only.ts";
 import type { Server } from "../server/serve_options.ts";
-import { type Address, addressOf, isLocal, nativeServe, sharingServe } from "./address.ts";
+import { type Address, addressOf, isLocal, listening, nativeServe, sharingServe } from "./address.ts";
 import { helpOf, type Options, type OptionSpecs, readOptions, UsageError } from "./options.ts";
 import { untilStopped } from "./signals.ts";
 import { isShared, openStore, type StoreLimits, STORES } from "./store.ts";
@@ -114,44 +114,52 @@ export async function serveCommand(args: readonly string[]): Promise<number> {
   }
   const onError = (error: unknown): void =>
     void process.stderr.write(`freshet: ${error instanceof Error ? error.message : error}\n`);
-  const { store, close: closeStore } = await openStore(where, limitsOf(options), onError);
-  const broker = new Broker({ store, heartbeat: (options.number("heartbeat") ?? 15) * 1_000, onError });
-  const hub = createHub({
-    broker,
-    ...(tokens && { tokens }),
-    ...(anonymous.length > 0 && { anonymous }),
-    ...(options.list("allow-origin").length > 0 && { cors: corsOf(options) }),
-    trustedProxies: options.list("trust-proxy"),
-    maxConnections: options.number("max-connections", 1),
-    maxConnectionsPerAddress: options.number("max-connections-per-ip", 1),
-    prefixMatch: options.has("prefix-match"),
-    unknownId,
-    admin: options.has("no-admin") ? false : adminOf(options),
-    node: [`freshet-${hostname()}`, workerNumber()].filter((part) => part !== undefined).join("-"),
-    onRequest: logger(options.text("log") ?? "off"),
-  });
-  const servers = await listen(hub, isDev, options, address, control);
-  const urls = servers.map(({ url }) => url);
-  if (workerNumber() !== undefined) reportListening(urls);
-  else process.stdout.write(isDev ? greeting(urls[0]!) : `Freshet listens on ${urls.join(" and ")}\n`);
-  await untilStopped();
-  await Promise.all(servers.map((server) => server.close()));
-  await hub.close();
-  await broker.close();
-  await closeStore();
-  leaveWorkers();
+  /** What has been opened, and how it is closed: whatever fails between, nothing stays open and keeps the process alive. */
+  const closing: (() => Promise<unknown>)[] = [];
+  try {
+    const { store, close: closeStore } = await openStore(where, limitsOf(options), onError);
+    closing.push(closeStore);
+    const broker = new Broker({ store, heartbeat: (options.number("heartbeat") ?? 15) * 1_000, onError });
+    closing.push(() => broker.close());
+    const hub = createHub({
+      broker,
+      ...(tokens && { tokens }),
+      ...(anonymous.length > 0 && { anonymous }),
+      ...(options.list("allow-origin").length > 0 && { cors: corsOf(options) }),
+      trustedProxies: options.list("trust-proxy"),
+      maxConnections: options.number("max-connections", 1),
+      maxConnectionsPerAddress: options.number("max-connections-per-ip", 1),
+      prefixMatch: options.has("prefix-match"),
+      unknownId,
+      admin: options.has("no-admin") ? false : adminOf(options),
+      node: [`freshet-${hostname()}`, workerNumber()].filter((part) => part !== undefined).join("-"),
+      onRequest: logger(options.text("log") ?? "off"),
+    });
+    closing.push(() => hub.close());
+    const servers: Server[] = [];
+    closing.push(() => Promise.all(servers.map((server) => server.close())));
+    for await (const server of listen(hub, isDev, options, address, control)) servers.push(server);
+    const urls = servers.map(({ url }) => url);
+    if (workerNumber() !== undefined) reportListening(urls);
+    else process.stdout.write(isDev ? greeting(urls[0]!) : `Freshet listens on ${urls.join(" and ")}\n`);
+    await untilStopped();
+  } finally {
+    for (const close of closing.reverse()) await close();
+    leaveWorkers();
+  }
   return 0;
 }
 
-async function listen(
+/** Opens the servers, one after another. */
+async function* listen(
   hub: Hub,
   isDev: boolean,
   options: Options,
   address: Address,
   control: Address | undefined,
-): Promise<Server[]> {
+): AsyncGenerator<Server> {
   const isWorker = workerNumber() !== undefined;
-  const serve = isWorker ? await sharingServe() : await nativeServe();
+  const serve = listening(isWorker ? await sharingServe() : await nativeServe());
   if (isWorker) {
     address = { ...address, port: Number(process.env["FRESHET_WORKER_PORT"] ?? address.port) };
     control = control && { ...control, port: Number(process.env["FRESHET_WORKER_CONTROL_PORT"] ?? control.port) };
@@ -159,12 +167,11 @@ async function listen(
   const [cert, key] = [options.file("tls-cert"), options.file("tls-key")];
   if ((cert === undefined) !== (key === undefined)) throw new UsageError("--tls-cert and --tls-key go together");
   const tls = cert !== undefined && key !== undefined ? { tls: { cert, key } } : {};
-  if (isDev) return [await serve(localOnly(hub.control), { ...address, ...tls })]; // its streams may come back at once
+  if (isDev) return yield await serve(localOnly(hub.control), { ...address, ...tls }); // its streams may come back at once
   const drain = (options.number("drain") ?? 5) * 1_000;
   const onClosing = (): Promise<void> => hub.drain(drain);
-  const servers = [await serve(hub.public, { ...address, ...tls, onClosing })];
-  if (control !== undefined) servers.push(await serve(localOnly(hub.control), { ...control, onClosing }));
-  return servers;
+  yield await serve(hub.public, { ...address, ...tls, onClosing });
+  if (control !== undefined) yield await serve(localOnly(hub.control), { ...control, onClosing });
 }
 
 function tokenOptions(options: Options): TokenOptions | undefined {
