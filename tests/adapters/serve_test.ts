@@ -255,9 +255,9 @@ describe(`serve() on ${runtime}`, () => {
   });
 
   test(
-    "keeps a quiet stream open for more than 30 seconds",
+    "keeps a quiet stream open for longer than a runtime keeps a quiet connection",
     async ({ broker, url }) => {
-      const quiet = new Broker(); // with the default heartbeat
+      const quiet = new Broker(); // the default heartbeat is at 15 s: nothing is written until then
       const handler = createHandler(quiet, { topics: "a" });
       const ours = await serve(handler, { port: 0 });
       const clients = [await RawClient.open(ours.url), await RawClient.open(url)];
@@ -278,7 +278,7 @@ describe(`serve() on ${runtime}`, () => {
         clients.push(await RawClient.open(`http://127.0.0.1:${plain.addr.port}/`));
       }
       await Promise.all(clients.map((client) => client.until(({ body }) => body.includes("\n\n"))));
-      await new Promise((resolve) => setTimeout(resolve, 31_000)); // it is the time itself that is tested
+      await new Promise((resolve) => setTimeout(resolve, 12_000)); // Bun ends it after 10 s
       await Promise.all([quiet, broker].map((broker) => broker.publish("a", { data: "still here" })));
       for (const client of clients) {
         await client.until(({ events, closed }) => events.length === 1 || closed);

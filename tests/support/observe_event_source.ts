@@ -25,7 +25,7 @@ export async function observeEventSource(
   const source = new EventSource(url);
   const { origin } = new URL(url);
   await new Promise<void>((resolve) => {
-    const late = setTimeout(resolve, 8_000);
+    const late = setTimeout(resolve, 80_000); // only where something is wrong
     const see = (event: Event): void => {
       const { data, lastEventId, origin: from } = event as MessageEvent;
       let sight = `${event.type} ${source.readyState}`;
