@@ -61,5 +61,7 @@ export { eventStream, type EventStreamOptions } from "./src/server/event_stream.
 export type { EventStreamSource } from "./src/server/event_source.ts";
 export type { EventWriter } from "./src/server/event_writer.ts";
 export { createHandler } from "./src/server/handler.ts";
-export type { HandlerInfo, HandlerOptions } from "./src/server/handler_options.ts";
+export type { Handler, HandlerInfo, HandlerOptions } from "./src/server/handler_options.ts";
+export type { HeadersInput } from "./src/server/headers_input.ts";
 export { lastEventIdOf } from "./src/server/last_event_id.ts";
+export { topicOfPath } from "./src/server/topic_of_path.ts";

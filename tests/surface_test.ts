@@ -18,6 +18,7 @@ const surface: Readonly<Record<string, { readonly values: readonly string[]; rea
       "lastEventIdOf",
       "parseEvents",
       "subscriberOf",
+      "topicOfPath",
     ],
     types: [
       "AppendResult",
@@ -37,8 +38,10 @@ const surface: Readonly<Record<string, { readonly values: readonly string[]; rea
       "EventWriter",
       "Gap",
       "GapReason",
+      "Handler",
       "HandlerInfo",
       "HandlerOptions",
+      "HeadersInput",
       "Json",
       "JsonEventFields",
       "JsonObject",

@@ -108,6 +108,7 @@ export function createHub(options: HubOptions = {}): Hub {
 
   const streams = createHandler(broker, {
     topics: (request) => wantedBy(request, accesses.get(request)!),
+    patterns: true, // those that the token grants
     ...(cors && { cors }),
     unknownId: options.unknownId,
     async authorize(request, info) {

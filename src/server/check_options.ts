@@ -1,3 +1,5 @@
+import type { HeadersInput } from "./headers_input.ts";
+
 /** What an option must be. */
 export interface Kind {
   /** In words, as in "must be …". */
@@ -31,7 +33,7 @@ export const HEADERS: Kind = {
   must: "headers: valid names and values",
   is(value) {
     try {
-      return typeof value === "object" && value !== null && new Headers(value as HeadersInit) !== undefined;
+      return typeof value === "object" && value !== null && new Headers(value as HeadersInput) !== undefined;
     } catch {
       return false;
     }

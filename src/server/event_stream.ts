@@ -6,11 +6,12 @@ import { type JsonEventFields, withText } from "../wire/json.ts";
 import { checkOptions, FUNCTION, HEADERS, type Kind, numberFrom, PLAIN_FUNCTION } from "./check_options.ts";
 import { checkSource, eventsOf, type EventStreamSource } from "./event_source.ts";
 import { eventStreamHeaders } from "./headers.ts";
+import type { HeadersInput } from "./headers_input.ts";
 
 /** Options for {@linkcode eventStream}. */
 export interface EventStreamOptions {
   /** Headers to add, such as CORS. */
-  readonly headers?: HeadersInit | undefined;
+  readonly headers?: HeadersInput | undefined;
   /**
    * Milliseconds of silence after which a comment is sent; `0` for none.
    *

@@ -1,5 +1,6 @@
 import { encodeChecked } from "../wire/encode.ts";
 import { eventStreamHeaders } from "./headers.ts";
+import type { HeadersInput } from "./headers_input.ts";
 import { problem } from "./problem.ts";
 
 /**
@@ -8,7 +9,7 @@ import { problem } from "./problem.ts";
  *
  * @param wait How long to ask for, in milliseconds; up to half as much is added at random.
  */
-export function full(whenFull: "retry" | "503", wait: number, headers?: HeadersInit): Response {
+export function full(whenFull: "retry" | "503", wait: number, headers?: HeadersInput): Response {
   const retry = Math.round(wait * (1 + Math.random() / 2));
   // With its blank line: nothing follows, and undici takes the time only there
   if (whenFull === "retry") return new Response(encodeChecked({ retry }), { headers: eventStreamHeaders(headers) });

@@ -1,14 +1,23 @@
 import { type Broker, tellOnError } from "../broker/broker.ts";
 import { SseError } from "../errors.ts";
-import type { SubscribeOptions } from "../broker/subscriber.ts";
+import { checkSubscribeOptions } from "../broker/subscribe_options.ts";
+import type { SubscribeOptions, Subscriber } from "../broker/subscriber.ts";
 import { carry } from "./carried.ts";
 import { corsHeaders, isPreflight, preflight } from "./cors.ts";
 import { full } from "./full.ts";
-import { checkHandlerOptions, type HandlerInfo, type HandlerOptions } from "./handler_options.ts";
+import {
+  checkHandlerOptions,
+  checkNamed,
+  type Handler,
+  type HandlerInfo,
+  type HandlerOptions,
+  ownOptions,
+} from "./handler_options.ts";
 import { acceptsEventStream, eventStreamHeaders } from "./headers.ts";
 import { hostOf } from "./hosts.ts";
 import { lastEventIdOf } from "./last_event_id.ts";
 import { problem } from "./problem.ts";
+import { RequestError } from "./request_error.ts";
 import { UnreadSubscribers } from "./unread.ts";
 
 /**
@@ -17,9 +26,9 @@ import { UnreadSubscribers } from "./unread.ts";
  * `Bun.serve`, Hono, workers, and Node by our adapter.
  *
  * HEAD never opens a stream; other methods get 405; a client whose `Accept`
- * excludes event streams 406. What `authorize`, `topics` or `gone` throws is
- * answered with 500: the broker's `onError` is told, or that of `serve()` if the broker
- * has none, which prints it by default.
+ * excludes event streams 406. What `authorize`, `topics`, `gone`, `subscribe`
+ * or `onOpen` throws is answered with 500: the broker's `onError` is told, or
+ * that of `serve()` if the broker has none, which prints it by default.
  *
  * A subscriber ends with its response: when the client leaves, when the
  * request's signal aborts, and when nobody has begun to read the response within `openTimeout`.
@@ -42,25 +51,47 @@ import { UnreadSubscribers } from "./unread.ts";
  * }
  * ```
  *
+ * @example Options by request, and what the host knows of it
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { Broker, createHandler, parseEvents } from "@freshet/sse";
+ *
+ * await using broker = new Broker();
+ * const handler = createHandler<{ user: string }>(broker, {
+ *   topics: (_request, { user }) => `users/${user}`,
+ *   subscribe: (request) => new URL(request.url).searchParams.has("all") ? { start: "all" } : {},
+ * });
+ *
+ * await broker.publish("users/ann", { data: "hello" });
+ * const response = await handler(new Request("http://localhost/?all"), { user: "ann" });
+ * for await (const { data } of parseEvents(response)) {
+ *   assertEquals(data, "hello");
+ *   break;
+ * }
+ * ```
+ *
  * @param broker Whose topics.
  * @param options Which topics, for whom, and how.
  * @returns The handler. Its second argument is whatever the host passes. It never rejects.
  * @throws {TypeError | RangeError} If an option is unknown or not valid, or a topic given as text is not valid.
  */
-export function createHandler(
+export function createHandler<Info = HandlerInfo>(
   broker: Pick<Broker, "subscribe">,
-  options: HandlerOptions,
-): (request: Request, info?: HandlerInfo) => Promise<Response> {
+  options: HandlerOptions<Info>,
+): Handler<Info> {
   checkHandlerOptions(options);
   const {
     topics,
+    patterns = false,
     methods = ["GET"],
     authorize,
+    subscribe,
+    onOpen,
     cors,
     gone,
     maxStreams = Infinity,
     openTimeout = 10_000,
-    whenFull = "503",
+    whenFull = "retry",
     retryWhenFull = 5_000,
     headers,
     filter,
@@ -71,15 +102,16 @@ export function createHandler(
   const unread = new UnreadSubscribers(openTimeout);
   let streams = 0;
 
-  return async (request, info) => {
-    const response = await answer(request, info).catch((error) => failed(request, error));
+  return async (request, ...[info]) => {
+    // One that may be left out may be undefined
+    const response = await answer(request, info as Info).catch((error) => failed(request, error));
     if (cors !== undefined) {
       for (const [name, value] of corsHeaders(request, cors)) response.headers.append(name, value);
     }
     return response;
   };
 
-  async function answer(request: Request, info: HandlerInfo): Promise<Response> {
+  async function answer(request: Request, info: Info): Promise<Response> {
     if (cors !== undefined && isPreflight(request)) return preflightWithoutCors(request);
     const isHead = request.method === "HEAD" && methods.includes("GET");
     if (!isHead && !methods.includes(request.method)) {
@@ -99,27 +131,40 @@ export function createHandler(
     if (wanted instanceof Response) return mutable(wanted);
     if (await gone?.(request, info)) return new Response(null, { status: 204 });
     if (isHead) return new Response(null, { headers: eventStreamHeaders(headers) });
-    return streams >= maxStreams ? full(whenFull, retryWhenFull, headers) : open(request, info, wanted);
+    const own = subscribe === undefined ? undefined : ownOptions(await subscribe(request, info));
+    if (streams >= maxStreams) return full(whenFull, retryWhenFull, headers);
+    const how = {
+      ...subscribeOptions,
+      lastEventId: lastEventIdOf(request),
+      ...(filter && filterFor(request, filter)),
+      ...(snapshot && snapshotFor(request, snapshot)),
+      ...own,
+    };
+    if (own !== undefined) checkSubscribeOptions(how); // what is wrong there is the server's fault, not the client's
+    return open(request, info, wanted, how);
   }
 
-  function open(request: Request, info: HandlerInfo, wanted: string | readonly string[]): Response {
+  function open(request: Request, info: Info, wanted: string | readonly string[], how: SubscribeOptions): Response {
+    let subscriber: Subscriber;
     try {
-      const subscriber = broker.subscribe(wanted, {
-        ...subscribeOptions,
-        lastEventId: lastEventIdOf(request),
-        ...(filter && filterFor(request, filter)),
-        ...(snapshot && snapshotFor(request, snapshot)),
-      });
+      if (typeof topics === "function") checkNamed(wanted, patterns);
+      subscriber = broker.subscribe(wanted, how);
+    } catch (error) {
+      if (error instanceof SseError && error.code === "broker-closed") return full(whenFull, retryWhenFull, headers);
+      if (error instanceof TypeError || error instanceof RangeError) return problem(400, error.message);
+      throw error;
+    }
+    try {
       if (maxStreams < Infinity) {
         streams++;
         subscriber.onceClosed(ended);
       }
       keepOpen(request, info);
       unread.add(subscriber);
+      onOpen?.(subscriber, request);
       return carry(subscriber, request, info, { headers: eventStreamHeaders(headers) });
     } catch (error) {
-      if (error instanceof SseError && error.code === "broker-closed") return full(whenFull, retryWhenFull, headers);
-      if (error instanceof TypeError || error instanceof RangeError) return problem(400, error.message);
+      void subscriber.close("error");
       throw error;
     }
   }
@@ -130,6 +175,7 @@ export function createHandler(
 
   /** Nothing is told to the client: what went wrong is ours. */
   function failed(request: Request, error: unknown): Response {
+    if (error instanceof RequestError) return problem(error.status, error.message);
     const isTold = tellOnError(broker, error);
     const host = hostOf(request);
     if (!isTold && host !== undefined) return mutable(host.failed(error));

@@ -1,7 +1,7 @@
 import type { Delivery } from "../broker/entry.ts";
 import { checkSubscribeOptions } from "../broker/subscribe_options.ts";
-import type { SubscribeOptions } from "../broker/subscriber.ts";
-import { checkPattern } from "../topic.ts";
+import type { SubscribeOptions, Subscriber } from "../broker/subscriber.ts";
+import { checkPattern, checkTopic } from "../topic.ts";
 import {
   BOOLEAN,
   checkOptions,
@@ -15,24 +15,47 @@ import {
   PLAIN_FUNCTION,
 } from "./check_options.ts";
 import { CORS, type CorsOptions } from "./cors.ts";
+import type { HeadersInput } from "./headers_input.ts";
 
 /** What a host passes beside the request: a runtime's information about the connection, or anything else. */
 export type HandlerInfo = unknown;
 
-/** Options for {@linkcode createHandler}. */
-export interface HandlerOptions extends Omit<SubscribeOptions, "lastEventId" | "signal" | "filter" | "snapshot"> {
+/**
+ * What {@linkcode createHandler} makes. Its second argument is what the host passes beside the request; it may be left
+ * out unless the options need it.
+ */
+export type Handler<Info = HandlerInfo> = (
+  request: Request,
+  ...rest: undefined extends Info ? [info?: Info] : [info: Info]
+) => Promise<Response>;
+
+/**
+ * Options for {@linkcode createHandler}. `Info` is the type of what the host passes beside the request: `ServeInfo` by our
+ * `serve()`, `NodeInfo` by `toNodeListener()`, or your own.
+ */
+export interface HandlerOptions<Info = HandlerInfo>
+  extends Omit<SubscribeOptions, "lastEventId" | "signal" | "filter" | "snapshot"> {
   /**
-   * The topics or patterns that a request subscribes to, or how to tell; a
-   * `Response` refuses instead. One that is not valid is answered with 400, a
-   * function that throws with 500.
+   * What a request subscribes to: topics and patterns for everybody, or a
+   * function that tells the topics of a request, whose patterns need `patterns`.
+   * A `Response` refuses instead. What is not valid is answered with 400, a
+   * function that throws with 500. No function may name a topic whose first
+   * segment begins with `$`.
    */
   readonly topics:
     | string
     | readonly string[]
     | ((
       request: Request,
-      info: HandlerInfo,
+      info: Info,
     ) => string | readonly string[] | Response | Promise<string | readonly string[] | Response>);
+  /**
+   * Whether what a `topics` function returns may be patterns. Without, a client
+   * that asks for the room `*` gets 400, and not every room.
+   *
+   * @default {false}
+   */
+  readonly patterns?: boolean | undefined;
   /**
    * The methods that open a stream. With `"POST"` a client may send a body,
    * which `topics` or `authorize` may read.
@@ -46,8 +69,22 @@ export interface HandlerOptions extends Omit<SubscribeOptions, "lastEventId" | "
    * throws, or says something else, answers 500 and opens nothing.
    */
   readonly authorize?:
-    | ((request: Request, info: HandlerInfo) => boolean | Response | Promise<boolean | Response>)
+    | ((request: Request, info: Info) => boolean | Response | Promise<boolean | Response>)
     | undefined;
+  /**
+   * Options for the subscriber of a request: what it returns takes the place of
+   * the handler's own options; `undefined` leaves them. Asked after `authorize`
+   * and `topics`. Unless it names a `lastEventId`, that of the request counts.
+   * One that throws, or returns options that are not valid, answers 500.
+   */
+  readonly subscribe?:
+    | ((request: Request, info: Info) => SubscribeOptions | Promise<SubscribeOptions>)
+    | undefined;
+  /**
+   * Called with the subscriber of a request before the response is sent: to end
+   * it later by `close()`, say. One that throws ends it and answers 500.
+   */
+  readonly onOpen?: ((subscriber: Subscriber, request: Request) => void) | undefined;
   /**
    * Pages of which other origins may read.
    *
@@ -58,7 +95,7 @@ export interface HandlerOptions extends Omit<SubscribeOptions, "lastEventId" | "
    * Whether a client is told to stop for good, with 204: it will not come back.
    * One that throws answers 500.
    */
-  readonly gone?: ((request: Request, info: HandlerInfo) => boolean | Promise<boolean>) | undefined;
+  readonly gone?: ((request: Request, info: Info) => boolean | Promise<boolean>) | undefined;
   /**
    * How many streams this handler has open at most.
    *
@@ -75,10 +112,11 @@ export interface HandlerOptions extends Omit<SubscribeOptions, "lastEventId" | "
   readonly openTimeout?: number | undefined;
   /**
    * How a client is answered while `maxStreams` are open, or the broker closes.
-   * `"503"` says so with `Retry-After`; but a browser's `EventSource` never
-   * comes back after an error. So `"retry"` answers 200 with a `retry:` and ends.
+   * `"retry"` answers 200 with a `retry:` and ends, so that every client comes
+   * back later. `"503"` says so with `Retry-After`; but a browser's
+   * `EventSource` never comes back after an error.
    *
-   * @default {"503"}
+   * @default {"retry"}
    */
   readonly whenFull?: "retry" | "503" | undefined;
   /**
@@ -89,7 +127,7 @@ export interface HandlerOptions extends Omit<SubscribeOptions, "lastEventId" | "
    */
   readonly retryWhenFull?: number | undefined;
   /** Headers to add to every event stream. */
-  readonly headers?: HeadersInit | undefined;
+  readonly headers?: HeadersInput | undefined;
   /** Leaves out events for which it returns `false`; see `SubscribeOptions`. */
   readonly filter?: ((delivery: Delivery, request: Request) => boolean) | undefined;
   /** The present state, for who begins and after a gap; see `SubscribeOptions`. */
@@ -108,11 +146,14 @@ const KINDS: { readonly [Name in keyof Required<HandlerOptions>]: Kind } = {
     must: "a string, a list of at least one string, or a function",
     is: (value) => typeof value === "function" || isListOfStrings(typeof value === "string" ? [value] : value),
   },
+  patterns: BOOLEAN,
   methods: {
     must: "a list of at least one method in capitals, without HEAD and OPTIONS, which are answered anyway",
     is: (value) => isListOfStrings(value) && value.every((method) => /^(?!HEAD$|OPTIONS$)[^a-z\s]+$/.test(method)),
   },
   authorize: FUNCTION,
+  subscribe: FUNCTION,
+  onOpen: PLAIN_FUNCTION,
   cors: CORS,
   gone: FUNCTION,
   maxStreams: numberFrom(0),
@@ -138,12 +179,53 @@ const KINDS: { readonly [Name in keyof Required<HandlerOptions>]: Kind } = {
  *
  * @throws {TypeError | RangeError} What was wrong, and what was got.
  */
-export function checkHandlerOptions(options: HandlerOptions): void {
+export function checkHandlerOptions<Info>(options: HandlerOptions<Info>): void {
   checkOptions(CALL, options, KINDS);
   const { topics, filter: _, snapshot: _snapshot, ...subscribeOptions } = options;
   if (topics === undefined) throw mustBe(CALL, "topics", KINDS.topics.must, topics);
   if (typeof topics !== "function") { for (const topic of [topics].flat()) checkPattern(topic); }
   checkSubscribeOptions(subscribeOptions);
+}
+
+/**
+ * Refuses what a `topics` function has returned and must not have.
+ *
+ * @throws {TypeError} If one is not a topic, or a pattern where only topics may be, or its first segment begins with `$`.
+ */
+export function checkNamed(wanted: string | readonly string[], patterns: boolean): void {
+  for (const name of [wanted].flat()) {
+    if (patterns) checkPattern(name);
+    else checkTopic(name);
+    if (!name.startsWith("$")) continue;
+    throw new TypeError(`Cannot use topic as its first segment must not begin with $: got ${JSON.stringify(name)}`);
+  }
+}
+
+/** What `subscribe` may return, and what it must be. */
+const SUBSCRIBE_KINDS: { readonly [Name in keyof Required<SubscribeOptions>]: Kind } = {
+  start: KINDS.start,
+  maxBufferedBytes: KINDS.maxBufferedBytes,
+  overflow: KINDS.overflow,
+  key: KINDS.key,
+  filter: KINDS.filter,
+  snapshot: KINDS.snapshot,
+  checkpoints: KINDS.checkpoints,
+  gapEvent: KINDS.gapEvent,
+  closeEvent: KINDS.closeEvent,
+  retry: KINDS.retry,
+  unknownId: KINDS.unknownId,
+  lastEventId: { must: "a string", is: (value) => typeof value === "string" },
+  signal: { must: "an AbortSignal", is: (value) => value instanceof AbortSignal },
+};
+
+/**
+ * What `subscribe` has returned, without what is `undefined`.
+ *
+ * @throws {TypeError | RangeError} What was wrong, and what was got.
+ */
+export function ownOptions(own: SubscribeOptions): SubscribeOptions {
+  checkOptions("subscribe", own, SUBSCRIBE_KINDS);
+  return Object.fromEntries(Object.entries(own).filter(([, value]) => value !== undefined));
 }
 
 function isListOfStrings(value: unknown): value is readonly string[] {

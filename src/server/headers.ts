@@ -1,3 +1,5 @@
+import type { HeadersInput } from "./headers_input.ts";
+
 /** Headers of every event stream: nobody on the way may keep, change or hold it back. */
 const EVENT_STREAM_HEADERS: Readonly<Record<string, string>> = {
   "content-type": "text/event-stream",
@@ -6,7 +8,7 @@ const EVENT_STREAM_HEADERS: Readonly<Record<string, string>> = {
 };
 
 /** Those headers, and the caller's, whose `content-type` is not taken. */
-export function eventStreamHeaders(own?: HeadersInit): Headers {
+export function eventStreamHeaders(own?: HeadersInput): Headers {
   const headers = new Headers(own);
   for (const [name, value] of Object.entries(EVENT_STREAM_HEADERS)) headers.set(name, value);
   return headers;

@@ -168,6 +168,7 @@ export class Client {
     const response = await createHandler(this.#host.broker, {
       ...this.wishes.options,
       ...this.#callbacks(),
+      patterns: true,
       topics: isSlow ? () => wait(1).then(() => this.wishes.topics) : this.wishes.topics,
     })(request, info);
     connection.subscriber = subscriberOf(response);

@@ -2,7 +2,7 @@ import { assertEquals } from "@std/assert";
 import express from "express";
 import { createServer } from "node:http";
 import { describe, it } from "node:test";
-import { Broker, createHandler } from "../../mod.ts";
+import { Broker, createHandler, topicOfPath } from "../../mod.ts";
 import { toNodeListener } from "../../src/adapters/node.ts";
 import { listen } from "../support/listen.ts";
 import { RawClient } from "../support/raw_client.ts";
@@ -14,7 +14,7 @@ describe("toNodeListener() in Express", () => {
     app.get(
       "/live/{*rest}",
       toNodeListener(createHandler(broker, {
-        topics: (request) => new URL(request.url).pathname.slice("/live/".length),
+        topics: (request) => topicOfPath(request, "/live/"),
       })) as never,
     );
     const router = express.Router();

@@ -1,12 +1,12 @@
 import { assertEquals } from "@std/assert";
 import { Hono } from "hono";
 import { describe, it } from "node:test";
-import { Broker, createHandler } from "../../mod.ts";
+import { Broker, createHandler, topicOfPath } from "../../mod.ts";
 
 describe("createHandler() in Hono", () => {
   it("works as it is", { timeout: 30_000 }, async () => {
     await using broker = new Broker();
-    const handler = createHandler(broker, { topics: (request) => new URL(request.url).pathname.slice(1) });
+    const handler = createHandler(broker, { topics: (request) => topicOfPath(request) });
     const app = new Hono();
     app.use(async (context, next) => {
       await next();

@@ -88,7 +88,7 @@ describe("createHandler() answers 400 for", () => {
   for (const [what, topics, detail] of asked) {
     it(what, async () => {
       await using broker = new Broker();
-      const response = await createHandler(broker, { topics: () => topics as string })(request());
+      const response = await createHandler(broker, { topics: () => topics as string, patterns: true })(request());
       assertEquals([response.status, broker.stats().errors], [400, 0]);
       assertStringIncludes((await response.json()).detail, detail);
     });

@@ -26,6 +26,9 @@ const handlers: readonly Refused[] = [
   [{ methods: ["get"] }, TypeError, "methods"],
   [{ methods: ["GET", "HEAD"] }, TypeError, "methods"],
   [{ authorize: true }, TypeError, "authorize must be a function: got true"],
+  [{ subscribe: {} }, TypeError, "subscribe must be a function"],
+  [{ onOpen: isAsync }, TypeError, "onOpen must be a function that is neither async nor a generator"],
+  [{ patterns: "yes" }, TypeError, "patterns must be true or false"],
   [{ gone: {} }, TypeError, "gone must be a function: got an object"],
   [{ snapshot: [] }, TypeError, "snapshot must be a function: got an array"],
   [
@@ -100,6 +103,7 @@ describe("createHandler() takes", () => {
     { cors: { origins: [] }, headers: [["x", "y"]] },
     { cors: { origins: ["null", "https://app.example:8443", "chrome-extension://abc"], credentials: true } },
     { overflow: "conflate", key: () => "", gapEvent: false, closeEvent: "bye", checkpoints: false, unknownId: "start" },
+    { patterns: true, subscribe: async () => await Promise.resolve({}), onOpen: () => {} },
     { start: { since: new Date() }, authorize: isAsync, gone: isAsync, topics: async () => await Promise.resolve("a") },
   ];
   for (const options of taken) {

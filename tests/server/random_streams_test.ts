@@ -97,7 +97,13 @@ describe("createHandler(), at random,", () => {
       const dice = random(SEED + run);
       const broker = new Broker({ heartbeat: 2 });
       const maxStreams = 1 + Math.floor(dice() * 8);
-      const handler = createHandler(broker, { topics: "a", maxStreams, openTimeout: 5, closeEvent: false });
+      const handler = createHandler(broker, {
+        topics: "a",
+        maxStreams,
+        whenFull: "503",
+        openTimeout: 5,
+        closeEvent: false,
+      });
       let published = 0;
       let isOver = false;
       const publishing = (async () => {

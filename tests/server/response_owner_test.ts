@@ -13,7 +13,7 @@ async function ask(
 ): Promise<void> {
   const reasons: string[] = [];
   const broker = new Broker({ onUnsubscribe: (_, reason) => reasons.push(reason) });
-  const handler = createHandler(broker, { topics: "a", maxStreams: 1, ...options });
+  const handler = createHandler(broker, { topics: "a", maxStreams: 1, whenFull: "503", ...options });
   const leaving = new AbortController();
   const response = await handler(new Request("http://localhost/", { signal: leaving.signal }));
   assertEquals((await handler(new Request("http://localhost/"))).status, 503);
