@@ -7,7 +7,7 @@ import { untilStopped } from "./signals.ts";
 
 const specs: OptionSpecs = {
   bind: { value: "ADDRESS:PORT", help: "Where to listen (127.0.0.1, and PORT of the environment or 8080)" },
-  interval: { value: "MS", help: "Milliseconds between two events (1000)" },
+  interval: { value: "MS", number: true, help: "Milliseconds between two events (1000)" },
   exclusive: { help: "Resume after the last event ID, not with it" },
 };
 

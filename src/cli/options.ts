@@ -8,6 +8,10 @@ export interface OptionSpec {
   readonly value?: string;
   /** Whether it may be given several times. */
   readonly multiple?: boolean;
+  /** Whether the value is a number: then it is one in the JSON file, too. */
+  readonly number?: boolean;
+  /** Whether an empty value means something. Else it is refused: it would turn off what the option asks for. */
+  readonly mayBeEmpty?: boolean;
   /** What it does, one line. */
   readonly help: string;
 }
@@ -51,16 +55,20 @@ export function readOptions(specs: OptionSpecs, args: readonly string[]): Option
   const { values: flags, positionals } = parse(all, args);
   const fromFile = fileOptions(all, (flags["config"] as string | undefined) ?? process.env["FRESHET_CONFIG"]);
   const values: Record<string, readonly string[]> = {};
-  for (const [name, { multiple = false }] of Object.entries(all)) {
+  for (const [name, spec] of Object.entries(all)) {
     const flag = flags[name];
-    const env = process.env[`FRESHET_${name.toUpperCase().replaceAll("-", "_")}`];
+    const variable = `FRESHET_${name.toUpperCase().replaceAll("-", "_")}`;
+    const env = process.env[variable];
+    let from = `--${name}`;
     if (flag !== undefined) values[name] = [flag].flat().map(String);
-    else if (env !== undefined && env !== "") values[name] = multiple ? env.split(/[\s,]+/).filter(Boolean) : [env];
-    else if (fromFile[name] !== undefined) values[name] = fromFile[name];
-    if (
-      all[name]!.value === undefined && values[name] !== undefined && !/^(?:true|false|1|0)$/.test(values[name][0]!)
-    ) {
-      throw new UsageError(`--${name} is a switch, true or false: got ${values[name][0]}`);
+    else if (env !== undefined) {
+      from = variable;
+      values[name] = spec.multiple ? env.split(/[\s,]+/).filter(Boolean) : [env];
+      if (values[name].length === 0) throw new UsageError(`${variable} must not be empty`);
+    } else if (fromFile[name] !== undefined) values[name] = fromFile[name];
+    if (!spec.mayBeEmpty && values[name]?.includes("")) throw new UsageError(`${from} must not be empty`);
+    if (spec.value === undefined && values[name] !== undefined && !/^(?:true|false|1|0)$/.test(values[name][0]!)) {
+      throw new UsageError(`${from} is a switch, true or false: got ${values[name][0]}`);
     }
   }
   const text = (name: string): string | undefined => values[name]?.at(-1);
@@ -135,9 +143,27 @@ function fileOptions(specs: OptionSpecs, path: string | undefined): Record<strin
   }
   const values: Record<string, readonly string[]> = {};
   for (const [name, value] of Object.entries(parsed)) {
-    if (specs[name] === undefined) throw new UsageError(`${path} has an unknown option: got ${JSON.stringify(name)}`);
-    if (Array.isArray(value) && !specs[name].multiple) throw new UsageError(`${path}: ${name} takes one value`);
-    values[name] = [value].flat().map(String);
+    const spec = Object.hasOwn(specs, name) ? specs[name]! : undefined;
+    if (spec === undefined) throw new UsageError(`${path} has an unknown option: got ${JSON.stringify(name)}`);
+    const [must, wanted] = spec.value === undefined
+      ? ["true or false", "boolean"]
+      : spec.number
+      ? ["a number", "number"]
+      : [spec.multiple ? "text or a list of text" : "text", "string"];
+    const list = spec.multiple && Array.isArray(value) ? value : [value];
+    const other = list.find((one) => {
+      const type = typeof one;
+      return type !== wanted;
+    });
+    // Only what it is: the value may be a secret
+    if (other !== undefined) throw new UsageError(`${path}: ${name} must be ${must}: got ${kindOf(other)}`);
+    if (list.includes("") && !spec.mayBeEmpty) throw new UsageError(`${path}: ${name} must not be empty`);
+    values[name] = list.map(String);
   }
   return values;
+}
+
+function kindOf(value: unknown): string {
+  if (value === null || typeof value === "boolean") return String(value);
+  return Array.isArray(value) ? "a list" : typeof value === "string" ? "text" : `a value of type ${typeof value}`;
 }

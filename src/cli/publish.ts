@@ -6,8 +6,8 @@ import { headersOf, TOKEN_SPECS } from "./headers.ts";
 import { helpOf, type Options, type OptionSpecs, readOptions, UsageError } from "./options.ts";
 
 const specs: OptionSpecs = {
-  event: { value: "TYPE", help: "The event type" },
-  id: { value: "ID", help: "An ID of one's own" },
+  event: { value: "TYPE", mayBeEmpty: true, help: "The event type" },
+  id: { value: "ID", mayBeEmpty: true, help: "An ID of one's own" },
   file: { value: "FILE", help: "The data from a file, not from standard input" },
   lines: { help: "One event for each line of the file or of standard input" },
   ...TOKEN_SPECS,

@@ -14,7 +14,7 @@ import { freePort, leaveWorkers, reportListening, runWorkers, workerNumber } fro
 const specs: OptionSpecs = {
   dev: { help: "Without tokens, for programs and pages of this machine only" },
   bind: { value: "ADDRESS:PORT", help: "Where to listen (127.0.0.1:8080)" },
-  port: { value: "PORT", help: "The same address with another port" },
+  port: { value: "PORT", number: true, help: "The same address with another port" },
   "bind-control": {
     value: "ADDRESS:PORT",
     help: "Where publishers and operators come in without a token: loopback only",
@@ -34,18 +34,18 @@ const specs: OptionSpecs = {
   anonymous: { value: "PATTERN", multiple: true, help: "What anybody may subscribe to" },
   store: { value: STORES, help: "Where events are kept (memory); processes may share all others" },
   "store-name": { value: "NAME", help: "What separates this log from others in one database (freshet)" },
-  workers: { value: "N", help: "Processes that share the port and the store" },
-  "retain-events": { value: "N", help: "How many events are kept" },
-  "retain-age": { value: "SECONDS", help: "How long events are kept" },
+  workers: { value: "N", number: true, help: "Processes that share the port and the store" },
+  "retain-events": { value: "N", number: true, help: "How many events are kept" },
+  "retain-age": { value: "SECONDS", number: true, help: "How long events are kept" },
   "allow-origin": { value: "ORIGIN", multiple: true, help: "Pages of which origins may read; * for all" },
   "trust-proxy": { value: "CIDR", multiple: true, help: "Proxies whose X-Forwarded-For is believed" },
-  "max-connections": { value: "N", help: "Streams that may be open" },
-  "max-connections-per-ip": { value: "N", help: "Streams that one address may have open" },
+  "max-connections": { value: "N", number: true, help: "Streams that may be open" },
+  "max-connections-per-ip": { value: "N", number: true, help: "Streams that one address may have open" },
   "unknown-id": {
     value: "all|start",
     help: "What an unknown last event ID gets: all that is kept, or what is new (all)",
   },
-  heartbeat: { value: "SECONDS", help: "Between two heartbeats (15)" },
+  heartbeat: { value: "SECONDS", number: true, help: "Between two heartbeats (15)" },
   "no-admin": { help: "No admin page" },
   "admin-password-file": {
     value: "FILE",
@@ -54,7 +54,7 @@ const specs: OptionSpecs = {
   "prefix-match": { help: "/subscribe/pet hears pets and petstore too" },
   "tls-cert": { value: "FILE", help: "The certificate chain, PEM" },
   "tls-key": { value: "FILE", help: "Its key, PEM" },
-  drain: { value: "SECONDS", help: "Over how long streams are ended at SIGTERM (5)" },
+  drain: { value: "SECONDS", number: true, help: "Over how long streams are ended at SIGTERM (5)" },
   log: { value: "json|text|off", help: "A line for each request, on standard error (off)" },
 };
 

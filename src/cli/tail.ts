@@ -8,7 +8,7 @@ import { helpOf, type OptionSpecs, readOptions, UsageError } from "./options.ts"
 const specs: OptionSpecs = {
   json: { help: "One JSON object a line: type, data, lastEventId" },
   types: { value: "TYPE,…", help: "Only events of these types" },
-  "last-event-id": { value: "ID", help: "Resume after this event" },
+  "last-event-id": { value: "ID", mayBeEmpty: true, help: "Resume after this event" },
   save: { value: "FILE", help: "Keep the last event ID in a file, and resume from it" },
   once: { help: "End with the stream, do not connect again" },
   ...TOKEN_SPECS,

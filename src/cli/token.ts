@@ -12,7 +12,7 @@ const specs: OptionSpecs = {
   user: { value: "NAME", help: "Whose it is (sub)" },
   "user-id": { value: "NAME", help: "The user of a channel, for /events/" },
   channel: { value: "NAME", help: "The channel" },
-  ttl: { value: "SECONDS", help: "How long it is valid (86400, a day)" },
+  ttl: { value: "SECONDS", number: true, help: "How long it is valid (86400, a day)" },
   issuer: { value: "TEXT", help: "Its iss" },
   audience: { value: "TEXT", help: "Its aud" },
   explain: {
