@@ -49,7 +49,7 @@ for (const Store of [NatsReplayStore, PostgresReplayStore, RedisReplayStore]) {
   }
 }
 if (EventSource.CLOSED !== 2) throw new Error("EventSource");
-const hub = createHub();
+const hub = createHub({ anonymous: ["**"] });
 const response = await hub.control(new Request("http://localhost/publish/a", { method: "POST", body: "x" }));
 if (response.status !== 201) throw new Error("got " + response.status);
 if (typeof toNodeListener !== "function" || typeof deno.serve !== "function" || typeof bun.serve !== "function") {

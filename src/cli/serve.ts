@@ -74,17 +74,17 @@ export async function serveCommand(args: readonly string[]): Promise<number> {
   if (isDev && !isLocal(address)) {
     throw new UsageError(`--dev needs a loopback address in --bind: got ${address.hostname}`);
   }
-  if (!isDev && !isLocal(address) && tokens === undefined && anonymous.length === 0) {
-    throw new UsageError(
-      "Who may subscribe? Give --secret-file or --jwks for tokens, or --anonymous '**' for everybody: " +
-        `--bind is no loopback address: got ${address.hostname}`,
-    );
-  }
   if (isDev && control !== undefined) {
     throw new UsageError("--dev serves all on one address: --bind-control does not go with it");
   }
   if (control !== undefined && !isLocal(control)) {
     throw new UsageError(`--bind-control must be a loopback address, as it asks for no token: got ${control.hostname}`);
+  }
+  if (!isDev && tokens === undefined && anonymous.length === 0) {
+    throw new UsageError(
+      "Who may subscribe? Give --secret-file or --jwks for tokens, --anonymous '**' for everybody, or --dev for programs " +
+        "and pages of this machine",
+    );
   }
   if (options.text("secret") !== undefined) {
     process.stderr.write("freshet: other users of this machine can see --secret: --secret-file is safer\n");
@@ -124,7 +124,7 @@ export async function serveCommand(args: readonly string[]): Promise<number> {
     const hub = createHub({
       broker,
       ...(tokens && { tokens }),
-      ...(anonymous.length > 0 && { anonymous }),
+      anonymous,
       ...(options.list("allow-origin").length > 0 && { cors: corsOf(options) }),
       trustedProxies: options.list("trust-proxy"),
       maxConnections: options.number("max-connections", 1),

@@ -34,6 +34,19 @@ export function grantsOf(claim: unknown): Grants {
   return { subscribe: patternsOf("subscribe", subscribe), publish: patternsOf("publish", publish), admin };
 }
 
+/**
+ * Refuses what cannot be granted: what is no pattern, and the topics that begin with `$`, by which nodes tell each other.
+ *
+ * @throws {TypeError} What was wrong, and what was got.
+ */
+export function checkGrant(pattern: unknown): void {
+  if (typeof pattern !== "string") throw new TypeError(`A pattern must be text: got ${typeof pattern}`);
+  checkPattern(pattern);
+  if (pattern.startsWith("$")) {
+    throw new TypeError(`Topics that begin with $ cannot be granted: got ${JSON.stringify(pattern)}`);
+  }
+}
+
 /** A token with more would cost more to check than it can be worth. */
 const MAX_PATTERNS = 256;
 
@@ -42,6 +55,6 @@ function patternsOf(name: string, patterns: unknown): readonly string[] {
   if (!Array.isArray(patterns) || patterns.length > MAX_PATTERNS) {
     throw new TypeError(`The claim freshet.${name} must be a list of at most ${MAX_PATTERNS} patterns`);
   }
-  for (const pattern of patterns) checkPattern(pattern);
+  for (const pattern of patterns) checkGrant(pattern);
   return patterns;
 }

@@ -7,7 +7,7 @@
  * import { assertEquals } from "@std/assert";
  * import { createHub } from "@freshet/sse/hub";
  *
- * await using hub = createHub();
+ * await using hub = createHub({ anonymous: ["news/**"] });
  * const request = new Request("http://localhost/publish/pets/dogs", { method: "POST", body: "woof" });
  * const response = await hub.control(request);
  * assertEquals(response.status, 201);
@@ -30,7 +30,7 @@ import { ClientAddresses } from "./client_address.ts";
 import { ConnectionEnds } from "./connection_ends.ts";
 import { Connections } from "./connections.ts";
 import { emit, endConnections, makeToken } from "./control.ts";
-import type { HubOptions } from "./hub_options.ts";
+import { checkHubOptions, type HubOptions } from "./hub_options.ts";
 import { page } from "./page.ts";
 import { publish } from "./publish.ts";
 import { topicOf, wantedOf } from "./routes.ts";
@@ -83,14 +83,15 @@ const RETRY_MS = 5_000;
  *
  * @param options The broker, who may do what, the bounds.
  * @returns Its handlers.
- * @throws {TypeError} If a pattern, a proxy or the tokens' options are not valid.
+ * @throws {TypeError | RangeError} If it says neither `tokens` nor `anonymous`, or an option is unknown or not valid.
  */
-export function createHub(options: HubOptions = {}): Hub {
+export function createHub(options: HubOptions): Hub {
+  checkHubOptions(options);
   const { broker = new Broker(), maxBodyBytes = 1 << 20, cors, prefixMatch = false, node = "freshet", onRequest } =
     options;
   const { maxConnections = Infinity, maxConnectionsPerAddress = Infinity } = options;
   const tokens = options.tokens === undefined ? undefined : new Tokens(options.tokens);
-  const anonymous = options.anonymous ?? (tokens === undefined ? ["**"] : []);
+  const { anonymous = [] } = options;
   const password = options.admin === false ? undefined : options.admin?.password;
   const addresses = new ClientAddresses(options.trustedProxies);
   const connections = new Connections();

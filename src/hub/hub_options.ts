@@ -1,5 +1,7 @@
 import type { Broker } from "../broker/broker.ts";
 import type { CorsOptions } from "../server/cors.ts";
+import { BOOLEAN, checkOptions, FUNCTION, type Kind, mustBe, numberFrom, oneOf } from "../server/check_options.ts";
+import { checkGrant } from "./grants.ts";
 import type { TokenOptions } from "./tokens.ts";
 
 /** Options for {@linkcode createHub}. */
@@ -17,12 +19,15 @@ export interface HubOptions {
    * @default {1_048_576}
    */
   readonly maxBodyBytes?: number | undefined;
-  /** How tokens are checked. Without, nobody on the public address may do more than `anonymous` says. */
+  /**
+   * How tokens are checked. Without, nobody on the public address may do more
+   * than `anonymous` says, which must then be given.
+   */
   readonly tokens?: TokenOptions | undefined;
   /**
-   * The topics and patterns that anybody may subscribe to.
+   * The topics and patterns that anybody may subscribe to: `["**"]` for all.
    *
-   * @default none with tokens, `["**"]` without
+   * @default none; without `tokens` it must be given
    */
   readonly anonymous?: readonly string[] | undefined;
   /**
@@ -94,4 +99,49 @@ export interface RequestLog {
   readonly ms: number;
   /** The client's address. */
   readonly address: string;
+}
+
+const OBJECT: Kind = { must: "an object", is: isObject };
+const TEXT: Kind = { must: "text that is not empty", is: (value) => typeof value === "string" && value !== "" };
+const LIST: Kind = {
+  must: "a list of text",
+  is: (value) => Array.isArray(value) && value.every((one) => typeof one === "string"),
+};
+
+const KINDS: Readonly<Record<keyof HubOptions, Kind>> = {
+  broker: OBJECT,
+  maxBodyBytes: numberFrom(1),
+  tokens: OBJECT,
+  anonymous: LIST,
+  cors: OBJECT,
+  trustedProxies: LIST,
+  maxConnections: numberFrom(1),
+  maxConnectionsPerAddress: numberFrom(1),
+  prefixMatch: BOOLEAN,
+  unknownId: oneOf("all", "start"),
+  admin: {
+    must: "false, or an object with a password",
+    is: (value) => value === false || (isObject(value) && TEXT.is((value as { password?: unknown }).password)),
+  },
+  node: TEXT,
+  onRequest: FUNCTION,
+};
+
+/**
+ * Refuses options that are not valid, and those that do not say who may come in.
+ *
+ * @throws {TypeError | RangeError} What was wrong, and what was got.
+ */
+export function checkHubOptions(options: HubOptions): void {
+  checkOptions("make a hub", options, KINDS);
+  const { tokens, anonymous } = options;
+  if (tokens === undefined && anonymous === undefined) {
+    const must = "given, or tokens: who may subscribe?";
+    throw mustBe("make a hub", "anonymous", must, undefined);
+  }
+  for (const pattern of anonymous ?? []) checkGrant(pattern);
+}
+
+function isObject(value: unknown): boolean {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
 }

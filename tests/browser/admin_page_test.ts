@@ -9,7 +9,7 @@ import { runtime, serve } from "../support/runtime.ts";
 if (runtime === "deno") {
   describe("The admin page in Chromium", { skip: noChromium }, () => {
     it("shows what goes on, ends a connection, and publishes", { timeout: 60_000 }, async () => {
-      await using hub = createHub({ admin: { password: "let me in" } });
+      await using hub = createHub({ anonymous: ["**"], admin: { password: "let me in" } });
       const server = await serve(hub.control, { port: 0 });
       const browser = await launchChromium();
       try {

@@ -20,16 +20,22 @@ async function inFolder(run: (folder: string) => Promise<void>): Promise<void> {
 describe("freshet", () => {
   const wrong: ReadonlyArray<readonly [says: string, args: string[], names: string]> = [
     ["serve for everybody, who does not say so", ["serve", "--bind", "0.0.0.0:0"], "--anonymous"],
+    ["serve that does not say who may subscribe", ["serve", "--bind", "127.0.0.1:0"], "--anonymous"],
+    ["an anonymous pattern of the nodes", ["serve", "--bind", "127.0.0.1:0", "--anonymous", "$hub/**"], "$hub"],
     ["a control address that others reach", ["serve", "--bind-control", "0.0.0.0:1"], "--bind-control"],
     ["a control address beside --dev", ["serve", "--dev", "--bind-control", "127.0.0.1:0"], "--bind-control"],
-    ["a number that is none", ["serve", "--retain-events", "many"], "--retain-events"],
+    ["a number that is none", ["serve", "--anonymous", "**", "--retain-events", "many"], "--retain-events"],
     ["a switch with a value", ["serve", "--prefix-match=x"], "--prefix-match"],
     ["a secret file that is not there", ["serve", "--secret-file", "/nowhere"], "--secret-file"],
-    ["a trusted proxy that is no network", ["serve", "--trust-proxy", "10.0.0.0/99"], "10.0.0.0/99"],
+    [
+      "a trusted proxy that is no network",
+      ["serve", "--anonymous", "**", "--trust-proxy", "10.0.0.0/99"],
+      "10.0.0.0/99",
+    ],
     ["a cookie for all origins", ["serve", "--secret", "x", "--cookie", "c", "--allow-origin", "*"], "--cookie"],
-    ["a store that is not there", ["serve", "--store", "mongodb://x"], "--store"],
-    ["an unknown ID that leads nowhere", ["serve", "--unknown-id", "none"], "--unknown-id"],
-    ["a log that is none", ["serve", "--log", "xml"], "--log"],
+    ["a store that is not there", ["serve", "--anonymous", "**", "--store", "mongodb://x"], "--store"],
+    ["an unknown ID that leads nowhere", ["serve", "--anonymous", "**", "--unknown-id", "none"], "--unknown-id"],
+    ["a log that is none", ["serve", "--anonymous", "**", "--log", "xml"], "--log"],
     ["tail without a URL", ["tail"], "URL"],
     ["tail of what is no URL", ["tail", "nowhere"], "nowhere"],
     ["a header of another form", ["tail", "http://localhost", "--header", "x"], "--header"],
@@ -170,6 +176,8 @@ describe("freshet", () => {
         "127.0.0.1:0",
         "--bind-control",
         "127.0.0.1:0",
+        "--anonymous",
+        "**",
         "--store",
         `sqlite:${join(folder, "db")}`,
       ];
@@ -191,7 +199,7 @@ describe("freshet", () => {
   const DRAINED = /event: close\nretry: \d+\ndata: \{"reason":"drain"\}\n\n$/;
 
   it("ends its streams at SIGTERM over a time, and then itself", { timeout: 30_000 }, async () => {
-    const hub = new CliProcess(["serve", "--bind", "127.0.0.1:0", "--drain", "0.2"]);
+    const hub = new CliProcess(["serve", "--anonymous", "**", "--bind", "127.0.0.1:0", "--drain", "0.2"]);
     const [url] = await hub.urls();
     const streams = await Promise.all(Array.from({ length: 5 }, () => fetch(`${url}subscribe/a`)));
     const exit = hub.stop();
@@ -204,7 +212,7 @@ describe("freshet", () => {
     "stops accepting at SIGTERM, though streams are still open; told again, it ends",
     { timeout: 60_000 },
     async () => {
-      const hub = new CliProcess(["serve", "--bind", "127.0.0.1:0", "--drain", "3600"]);
+      const hub = new CliProcess(["serve", "--anonymous", "**", "--bind", "127.0.0.1:0", "--drain", "3600"]);
       const [url] = await hub.urls();
       let ended = 0;
       const texts = (await Promise.all(Array.from({ length: 5 }, () => fetch(`${url}subscribe/a`)))).map(
@@ -230,7 +238,17 @@ describe("freshet", () => {
       const [cert, key] = [join(folder, "cert"), join(folder, "key")];
       writeFileSync(cert, tls.cert);
       writeFileSync(key, tls.key);
-      await using hub = new CliProcess(["serve", "--bind", "127.0.0.1:0", "--tls-cert", cert, "--tls-key", key]);
+      await using hub = new CliProcess([
+        "serve",
+        "--anonymous",
+        "**",
+        "--bind",
+        "127.0.0.1:0",
+        "--tls-cert",
+        cert,
+        "--tls-key",
+        key,
+      ]);
       const [url] = await hub.urls();
       assertMatch(url!, /^https:/);
       const status = await new Promise((resolve, reject) => {
@@ -238,7 +256,7 @@ describe("freshet", () => {
           .on("error", reject);
       });
       assertEquals(status, 200);
-      const { code, stderr } = await runCli(["serve", "--tls-cert", cert]);
+      const { code, stderr } = await runCli(["serve", "--anonymous", "**", "--tls-cert", cert]);
       assertEquals(code, 2);
       assertStringIncludes(stderr, "--tls-key");
     }));

@@ -14,7 +14,7 @@ const text = (body: string | Uint8Array<ArrayBuffer>): RequestInit => ({
 
 describe("createHub()", () => {
   it("publishes text, JSON and forms, to a topic and all above", async () => {
-    await using hub = createHub();
+    await using hub = createHub({ anonymous: ["**"] });
     const events = parseEvents(await hub.public(new Request("http://localhost/subscribe/pets")));
     const publish = async (path: string, init: RequestInit): Promise<string> => {
       const response = await hub.control(new Request(`http://localhost/publish/${path}`, init));
@@ -73,7 +73,7 @@ describe("createHub()", () => {
       let published = 0;
       const { Broker } = await import("../../mod.ts");
       await using broker = new Broker({ onPublish: () => published++ });
-      await using hub = createHub({ broker });
+      await using hub = createHub({ broker, anonymous: [] });
       const response = await hub.control(new Request(`http://localhost/${path}`, init));
       assertEquals([response.status, response.headers.get("content-type")], [status, "application/problem+json"]);
       const problem = await response.json();
@@ -84,7 +84,7 @@ describe("createHub()", () => {
   }
 
   it("counts a body that does not say its length", async () => {
-    await using hub = createHub({ maxBodyBytes: 10 });
+    await using hub = createHub({ anonymous: [], maxBodyBytes: 10 });
     let pulled = 0;
     const body = new ReadableStream<Uint8Array>({
       pull: (controller) => (pulled++, controller.enqueue(new Uint8Array(4))),
@@ -95,7 +95,7 @@ describe("createHub()", () => {
   });
 
   it("refuses to subscribe to what is no topic", async () => {
-    await using hub = createHub();
+    await using hub = createHub({ anonymous: ["**"] });
     for (const path of ["subscribe/", "subscribe/a/*", "subscribe/%ff"]) {
       assertEquals((await hub.public(new Request(`http://localhost/${path}`))).status, 400, path);
     }

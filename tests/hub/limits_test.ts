@@ -18,7 +18,7 @@ describe("A hub that is full or draining", () => {
       const next = await from("192.0.2.1");
       assert(next.body !== null && second.body !== null);
       await Promise.all([next.body.cancel(), second.body.cancel()]);
-    }, { tokens: undefined, maxConnections: 2, maxConnectionsPerAddress: 1 }));
+    }, { tokens: undefined, anonymous: ["**"], maxConnections: 2, maxConnectionsPerAddress: 1 }));
 
   it("ends its streams over a time, each with a time to come back", () =>
     withHub(async (hub) => {
@@ -52,7 +52,7 @@ describe("A hub that is full or draining", () => {
       assertEquals(await statusOf(get(hub, "/health/ready")), 503);
       assertEquals(await statusOf(get(hub, "/health/live")), 200);
       assertMatch(await (await get(hub, "/subscribe/a")).text(), /^retry: \d+\n\n$/);
-    }, { tokens: undefined }));
+    }, { tokens: undefined, anonymous: ["**"] }));
 });
 
 describe("Many who come at once", () => {

@@ -39,7 +39,7 @@ describe("An operator", () => {
     }));
 
   it("is left by the admin page's stream when the hub closes", { timeout: 10_000 }, async () => {
-    const hub = createHub();
+    const hub = createHub({ anonymous: [] });
     const response = await hub.control(new Request("http://localhost/admin/events"));
     const ended = Array.fromAsync(parseEvents(response), ({ type }) => type);
     await hub.close();
@@ -92,7 +92,7 @@ describe("An operator", () => {
         msgs_sent: 1,
       });
       await events.return?.();
-    }, { tokens: undefined }));
+    }, { tokens: undefined, anonymous: ["**"] }));
 
   it("reads metrics", () =>
     withHub(async (hub) => {

@@ -55,7 +55,17 @@ describe("mpetazzoni/sse-server's users run freshet demo", () => {
 describe("mroth/sseserver's users run freshet serve", () => {
   it("and see its pets, its keep-alives, its headers and its status", { timeout: 60_000 }, async () => {
     await using hub = new CliProcess([
-      ...["serve", "--bind", "127.0.0.1:0", "--bind-control", "127.0.0.1:0", "--allow-origin", "*"],
+      ...[
+        "serve",
+        "--bind",
+        "127.0.0.1:0",
+        "--bind-control",
+        "127.0.0.1:0",
+        "--anonymous",
+        "**",
+        "--allow-origin",
+        "*",
+      ],
       ...["--heartbeat", "0.2", "--trust-proxy", "127.0.0.1"],
     ]);
     const [url, control] = await hub.urls();
@@ -98,7 +108,16 @@ describe("mroth/sseserver's users run freshet serve", () => {
   });
 
   it("and turn the admin page off", { timeout: 30_000 }, async () => {
-    await using hub = new CliProcess(["serve", "--bind", "127.0.0.1:0", "--bind-control", "127.0.0.1:0", "--no-admin"]);
+    await using hub = new CliProcess([
+      "serve",
+      "--bind",
+      "127.0.0.1:0",
+      "--bind-control",
+      "127.0.0.1:0",
+      "--anonymous",
+      "**",
+      "--no-admin",
+    ]);
     for (const url of await hub.urls()) {
       for (const path of ["admin/", "admin/status.json"]) assertEquals((await fetch(`${url}${path}`)).status, 403);
     }
