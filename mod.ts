@@ -35,6 +35,8 @@ export { Broker } from "./src/broker/broker.ts";
 export type { BrokerOptions, BrokerStats, CloseOptions, Publication, TopicStats } from "./src/broker/broker_options.ts";
 export type { Chunk } from "./src/broker/chunk.ts";
 export type { Delivery, Entry } from "./src/broker/entry.ts";
+export type { EventMap } from "./src/broker/event_map.ts";
+export { withTopic } from "./src/broker/with_topic.ts";
 export { MemoryReplayStore, type MemoryReplayStoreOptions } from "./src/stores/memory.ts";
 export type {
   AppendResult,

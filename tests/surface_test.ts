@@ -19,6 +19,7 @@ const surface: Readonly<Record<string, { readonly values: readonly string[]; rea
       "parseEvents",
       "subscriberOf",
       "topicOfPath",
+      "withTopic",
     ],
     types: [
       "AppendResult",
@@ -31,6 +32,7 @@ const surface: Readonly<Record<string, { readonly values: readonly string[]; rea
       "Delivery",
       "Entry",
       "EventFields",
+      "EventMap",
       "EventParserOptions",
       "EventParserStreamOptions",
       "EventStreamOptions",

@@ -1,4 +1,5 @@
 import { bytesOf, codeUnitsOf, type Entry } from "./entry.ts";
+import { applyMap, type EventMap } from "./event_map.ts";
 
 /** What leaves in one write. Subscribers that get the same share the object, so that a sink can prepare it once. */
 export interface Chunk {
@@ -63,6 +64,7 @@ export class EntryChunk implements Chunk {
 /** Finds the chunk of the same events again, for as long as a round of writes lasts: its bytes are made once, whoever gets them. */
 export class Chunks {
   readonly #byHash = new Map<number, EntryChunk>();
+  readonly #byMap = new Map<EventMap, MappedChunks>();
 
   /** The chunk of some events: one at least. It keeps the array that it is given first. */
   of(entries: readonly Entry[]): EntryChunk {
@@ -79,6 +81,39 @@ export class Chunks {
   /** Forgets them all: their bytes are held by nobody but those who still send them. */
   clear(): void {
     this.#byHash.clear();
+    this.#byMap.clear();
+  }
+
+  /** What a map makes of events, for all who share it. */
+  mappedBy(map: EventMap): MappedChunks {
+    let mapped = this.#byMap.get(map);
+    if (mapped === undefined) this.#byMap.set(map, mapped = new MappedChunks(map));
+    return mapped;
+  }
+}
+
+/** What a map makes of events, each once, and the chunks of those. */
+export class MappedChunks extends Chunks {
+  readonly #map: EventMap;
+  readonly #made = new Map<Entry, Entry | undefined>();
+
+  constructor(map: EventMap) {
+    super();
+    this.#map = map;
+  }
+
+  /**
+   * What it makes of an event; `undefined` if it leaves it out.
+   *
+   * @throws What the map throws, to each who asks.
+   */
+  entry(entry: Entry): Entry | undefined {
+    let made = this.#made.get(entry);
+    if (made === undefined && !this.#made.has(entry)) {
+      made = applyMap(this.#map, entry);
+      this.#made.set(entry, made);
+    }
+    return made;
   }
 }
 

@@ -171,7 +171,8 @@ export class Cursor implements Subscriber, Receiver, OutletHost {
   }
 
   get takesEach(): boolean {
-    return this.#outlet.inProcess || this.options.filter !== undefined;
+    const { filter, map } = this.options;
+    return this.#outlet.inProcess || filter !== undefined || map !== undefined;
   }
 
   /** Comes back to be advanced when its outlet has drained. */
@@ -304,7 +305,7 @@ export class Cursor implements Subscriber, Receiver, OutletHost {
   }
 
   #own(chunk: EntryChunk, state: SubscriberState, chunks: Chunks): EntryChunk | undefined {
-    return ownPart(chunk, this.#position, this.options.filter, () => this.#state !== state, chunks);
+    return ownPart(chunk, this.#position, this.options, () => this.#state !== state, chunks);
   }
 
   /** What its overflow policy decides over events becomes of them. */

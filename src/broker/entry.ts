@@ -1,5 +1,6 @@
 import type { StoredEvent } from "../stores/replay_store.ts";
 import { encodeChecked } from "../wire/encode.ts";
+import type { EventFields } from "../wire/event.ts";
 
 /** An event as a subscriber in the same process reads it. */
 export interface Delivery {
@@ -25,6 +26,11 @@ export interface Entry {
 
 const encoder = new TextEncoder();
 
+/** The fields of an event that has an ID, checked. */
+interface EncodableEvent extends EventFields {
+  readonly id: string;
+}
+
 /**
  * An event of the log. Its bytes are made when they are asked for: a subscriber that is served many events at once gets
  * them joined, and a loop in the same process needs none.
@@ -33,11 +39,11 @@ class LogEntry implements Entry {
   readonly position: number;
   readonly delivery: Delivery;
   /** Until the bytes are made. */
-  event: StoredEvent | undefined;
+  event: EncodableEvent | undefined;
   #bytes: Uint8Array | undefined;
 
-  constructor(event: StoredEvent) {
-    const { position, id, topics, event: type, data } = event;
+  constructor(event: EncodableEvent, position: number, topics: readonly string[]) {
+    const { id, event: type, data = "" } = event;
     this.position = position;
     this.delivery = { id, topics, type: type === undefined || type === "" ? "message" : type, data };
     this.event = event;
@@ -54,14 +60,19 @@ class LogEntry implements Entry {
 
 /** An event of the log on its way out. */
 export function entryOf(event: StoredEvent): Entry {
-  return new LogEntry(event);
+  return new LogEntry(event, event.position, event.topics);
+}
+
+/** An event in the place of one of the log, whose ID it has. Its fields must be checked. */
+export function mappedEntry({ position, delivery: { id, topics } }: Entry, fields: EventFields): Entry {
+  return new LogEntry({ ...fields, id }, position, topics);
 }
 
 /** The UTF-16 code units of an entry's strings if it has not been encoded, else its bytes. */
 export function codeUnitsOf(entry: Entry): number {
   if (!(entry instanceof LogEntry) || entry.event === undefined) return entry.bytes.length;
   const { id, event, data, comment } = entry.event;
-  return id.length + (event?.length ?? 0) + data.length + (comment?.length ?? 0);
+  return id.length + (event?.length ?? 0) + (data?.length ?? 0) + (comment?.length ?? 0);
 }
 
 /** The bytes of entries, one after the other. */

@@ -1,22 +1,24 @@
 import type { Chunks, EntryChunk } from "./chunk.ts";
-import type { Delivery, Entry } from "./entry.ts";
+import type { Entry } from "./entry.ts";
+import type { SubscribeOptions } from "./subscriber.ts";
 
 /**
- * The part of a chunk that is for one subscriber: what comes after its position, and passes its filter.
+ * The part of a chunk that is for one subscriber: what comes after its position and passes its filter, as its map makes it.
  *
- * @param isOver Asked after each call of the filter, which may do anything: whether nothing is wanted any more.
+ * @param isOver Asked after each call of filter and map, which may do anything: whether nothing is wanted any more.
  * @param chunks Where to find the chunk of the same events, which others may get as well.
  * @returns `undefined` if that is nothing.
- * @throws What the filter throws, or a `TypeError` if it is asynchronous.
+ * @throws What filter and map throw, or a `TypeError` if one is asynchronous.
  */
 export function ownPart(
   chunk: EntryChunk,
   position: number,
-  filter: ((delivery: Delivery) => boolean) | undefined,
+  { filter, map }: Pick<SubscribeOptions, "filter" | "map">,
   isOver: () => boolean,
   chunks: Chunks,
 ): EntryChunk | undefined {
-  if (filter === undefined && chunk.first.position > position) return chunk;
+  const mapped = map === undefined ? undefined : chunks.mappedBy(map);
+  if (filter === undefined && mapped === undefined && chunk.first.position > position) return chunk;
   const entries: Entry[] = [];
   for (const entry of chunk.entries) {
     if (entry.position <= position) continue;
@@ -29,8 +31,15 @@ export function ownPart(
       if (isOver()) return undefined;
       if (!isWanted) continue;
     }
-    entries.push(entry);
+    if (mapped === undefined) {
+      entries.push(entry);
+      continue;
+    }
+    const made = mapped.entry(entry);
+    if (isOver()) return undefined;
+    if (made !== undefined) entries.push(made);
   }
-  if (entries.length === chunk.length) return chunk;
-  return entries.length === 0 ? undefined : chunks.of(entries);
+  if (entries.length === 0) return undefined;
+  if (mapped !== undefined) return mapped.of(entries);
+  return entries.length === chunk.length ? chunk : chunks.of(entries);
 }

@@ -1,12 +1,13 @@
 import type { JsonEventFields } from "../wire/json.ts";
 import type { Delivery } from "./entry.ts";
+import type { EventMap } from "./event_map.ts";
 import type { LeaveHandler, Sink } from "./sink.ts";
 
 /**
  * Why a subscriber ended: `"left"` (nobody reads any more), `"drain"` (the
  * broker closes), `"overflow"` (its budget was full and `whenFull` is
  * `"close"`), `"timeout"` (its connection took nothing for longer than `writeTimeout`),
- * `"error"` (its snapshot, filter or key function failed, or the store),
+ * `"error"` (its snapshot, filter, map or key function failed, or the store),
  * `"kicked"`, `"expired"`, or what `close()` was called with.
  */
 export type CloseReason =
@@ -67,6 +68,16 @@ export interface SubscribeOptions {
   readonly key?: ((delivery: Delivery) => string) | undefined;
   /** Leaves out events for which it returns `false`. One that throws ends the subscriber with `"error"`. */
   readonly filter?: ((delivery: Delivery) => boolean) | undefined;
+  /**
+   * Makes the event that is sent of one of the log, which keeps its ID;
+   * `undefined` leaves it out. It is called after `filter`, and once for all who
+   * share the function and are served together: so what it makes must depend on
+   * the event alone. For several shapes take several functions, not one for each
+   * subscriber. It may be called again for an event that is read again. It is not
+   * asked for `gap` and snapshots. One that throws ends the subscriber with
+   * `"error"`. `withTopic` is one.
+   */
+  readonly map?: EventMap | undefined;
   /**
    * Gives the present state as events without IDs, sent after the subscriber's
    * place in the log is fixed and before what follows it: when it begins without a last event

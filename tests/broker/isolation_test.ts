@@ -6,6 +6,7 @@ import { TestSink, turns } from "../support/test_sink.ts";
 /** Where code of one subscriber, or of the application, is called in the middle of others' business. */
 const PLACES = [
   "filter",
+  "map",
   "key",
   "snapshot",
   "write of the sink",
@@ -115,6 +116,10 @@ async function play(place: Place, deed: (scene: Scene) => void, overflow: typeof
       at("filter");
       if (place === "onError") throw new Error("what onError is told of");
       return true;
+    },
+    map: ({ data }) => {
+      at("map");
+      return { data };
     },
     ...(overflow === "conflate" && {
       key: (delivery) => {

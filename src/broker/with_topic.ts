@@ -1,0 +1,33 @@
+import type { JsonEventFields } from "../wire/json.ts";
+import type { Delivery } from "./entry.ts";
+
+/**
+ * A `map` for subscribers that must know which topic an event was published to: its data becomes the JSON of
+ * `{ topics, data }`, `data` being the text that would have been sent without it. Type and ID stay as they are.
+ *
+ * All the event's topics are told, those that the subscriber has not subscribed to included. Where they are nobody else's
+ * business, write a map of your own.
+ *
+ * @example Which room it was
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { Broker, createHandler, parseEvents, withTopic } from "@freshet/sse";
+ *
+ * await using broker = new Broker();
+ * const handler = createHandler(broker, { topics: "rooms/*", map: withTopic });
+ *
+ * const response = await handler(new Request("http://localhost/"));
+ * await broker.publish("rooms/7", { data: { text: "hello" } });
+ * for await (const event of parseEvents(response)) {
+ *   const { topics, data } = JSON.parse(event.data);
+ *   assertEquals([topics, JSON.parse(data)], [["rooms/7"], { text: "hello" }]);
+ *   break;
+ * }
+ * ```
+ *
+ * @param delivery The event of the log.
+ * @returns What is sent in its place.
+ */
+export function withTopic({ type, topics, data }: Delivery): Omit<JsonEventFields, "id"> {
+  return { event: type === "message" ? undefined : type, data: { topics, data } };
+}
