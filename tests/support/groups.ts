@@ -20,7 +20,7 @@ const isBrowser = (file: string): boolean => file.startsWith("browser/");
 const isCore = (file: string): boolean =>
   /^(?:broker|client|server|time|wire)\/|^stores\/memory_test|^\w+_test\.ts$/.test(file);
 /** What takes seconds by design, or what more than the core takes part in. */
-const isLong = (file: string): boolean => /^(?:examples|pack)_test|chaos|bundle/.test(file);
+const isLong = (file: string): boolean => /^(?:examples|pack)_test|chaos|leaks|bundle/.test(file);
 
 /** The groups, in the order in which `all` runs them. */
 export const groups: Readonly<Record<string, Group>> = {
