@@ -3,7 +3,7 @@ import { SseError } from "../errors.ts";
 import { checkSubscribeOptions } from "../broker/subscribe_options.ts";
 import type { SubscribeOptions, Subscriber } from "../broker/subscriber.ts";
 import { carry } from "./carried.ts";
-import { corsHeaders, isPreflight, preflight } from "./cors.ts";
+import { corsHeaders, type CorsOptions, isPreflight, preflight } from "./cors.ts";
 import { full } from "./full.ts";
 import {
   checkHandlerOptions,
@@ -103,16 +103,26 @@ export function createHandler<Info = HandlerInfo>(
   let streams = 0;
 
   return async (request, ...[info]) => {
-    // One that may be left out may be undefined
-    const response = await answer(request, info as Info).catch((error) => failed(request, error));
-    if (cors !== undefined) {
-      for (const [name, value] of corsHeaders(request, cors)) response.headers.append(name, value);
+    try {
+      // One that may be left out may be undefined
+      if (cors === undefined) return await answer(request, info as Info);
+      return await answerAcross(request, info as Info, cors);
+    } catch (error) {
+      return failed(request, error);
     }
-    return response;
   };
 
+  /** Answers in a way that pages of other origins may read, if they may. */
+  async function answerAcross(request: Request, info: Info, cors: CorsOptions): Promise<Response> {
+    const across = await corsHeaders(request, cors);
+    const response = isPreflight(request)
+      ? preflight(methods, cors, across.has("access-control-allow-origin"))
+      : await answer(request, info).catch((error) => failed(request, error));
+    for (const [name, value] of across) response.headers.append(name, value);
+    return response;
+  }
+
   async function answer(request: Request, info: Info): Promise<Response> {
-    if (cors !== undefined && isPreflight(request)) return preflightWithoutCors(request);
     const isHead = request.method === "HEAD" && methods.includes("GET");
     if (!isHead && !methods.includes(request.method)) {
       if (request.method === "OPTIONS") return new Response(null, { status: 204, headers: { allow } });
@@ -180,12 +190,6 @@ export function createHandler<Info = HandlerInfo>(
     const host = hostOf(request);
     if (!isTold && host !== undefined) return mutable(host.failed(error));
     return problem(500, "The server could not decide on this request");
-  }
-
-  function preflightWithoutCors(request: Request): Response {
-    const response = preflight(request, methods, cors!);
-    for (const name of corsHeaders(request, cors!).keys()) response.headers.delete(name); // added to every answer
-    return response;
   }
 }
 
