@@ -19,7 +19,7 @@ const specs: OptionSpecs = {
     value: "ADDRESS:PORT",
     help: "Where publishers and operators come in without a token: loopback only",
   },
-  "secret-file": { value: "FILE", help: "The secret of HS256 tokens" },
+  "secret-file": { value: "FILE", help: "The secret of HS256 tokens, of at least 32 bytes" },
   secret: { value: "TEXT", help: "The same in the command line, where other users of the machine can see it" },
   jwks: { value: "FILE|URL", help: "Public keys of tokens, as a JSON Web Key Set" },
   algorithm: {
@@ -28,7 +28,8 @@ const specs: OptionSpecs = {
     help: "Algorithms that tokens may have (HS256; RS256, ES256 and EdDSA with keys)",
   },
   issuer: { value: "TEXT", help: "What a token's iss must be" },
-  audience: { value: "TEXT", help: "What a token's aud must hold" },
+  audience: { value: "TEXT", help: "What a token's aud must hold; without, tokens that have one are refused" },
+  "allow-eternal-tokens": { help: "Tokens without exp are taken, too" },
   cookie: { value: "NAME", help: "A cookie that may hold the token, for pages of --allow-origin" },
   "token-query": { value: "NAME", help: "A query parameter that may hold the token; kept out of the log" },
   anonymous: { value: "PATTERN", multiple: true, help: "What anybody may subscribe to" },
@@ -69,7 +70,7 @@ export async function serveCommand(args: readonly string[]): Promise<number> {
   const control = options.text("bind-control") === undefined
     ? undefined
     : addressOf("bind-control", options.text("bind-control")!);
-  const tokens = tokenOptions(options);
+  const tokens = tokenOptions(options, isDev);
   const anonymous = options.list("anonymous");
   if (isDev && !isLocal(address)) {
     throw new UsageError(`--dev needs a loopback address in --bind: got ${address.hostname}`);
@@ -174,16 +175,17 @@ async function* listen(
   if (control !== undefined) yield await serve(localOnly(hub.control), { ...control, onClosing });
 }
 
-function tokenOptions(options: Options): TokenOptions | undefined {
+function tokenOptions(options: Options, isDev: boolean): TokenOptions | undefined {
   const secret = options.file("secret-file") ?? options.text("secret");
   const jwks = options.text("jwks");
   if (secret === undefined && jwks === undefined) return undefined;
-  if (secret === "") throw new UsageError("The secret must not be empty");
+  if (secret === "") throw new UsageError("--secret-file must not be empty");
   const cookie = options.text("cookie");
   return {
-    ...(secret !== undefined && { secret }),
+    ...(secret !== undefined && { secret, allowShortSecret: isDev }),
     ...(jwks !== undefined && { jwks: jwksOf(jwks) }),
     ...(options.list("algorithm").length > 0 && { algorithms: options.list("algorithm") }),
+    allowEternalTokens: options.has("allow-eternal-tokens"),
     issuer: options.text("issuer"),
     audience: options.text("audience"),
     query: options.text("token-query"),

@@ -1,9 +1,10 @@
-import { decodeJwt, decodeProtectedHeader } from "jose";
+import { base64url, decodeJwt, decodeProtectedHeader } from "jose";
 import process from "node:process";
 import { Tokens } from "../hub/tokens.ts";
 import { helpOf, type OptionSpecs, readOptions, UsageError } from "./options.ts";
 
 const specs: OptionSpecs = {
+  "new-secret": { help: "Makes a secret, not a token: 32 bytes at random" },
   "secret-file": { value: "FILE", help: "The secret of HS256 tokens" },
   secret: { value: "TEXT", help: "The same in the command line, where other users of the machine can see it" },
   subscribe: { value: "PATTERN", multiple: true, help: "What it may subscribe to" },
@@ -15,6 +16,9 @@ const specs: OptionSpecs = {
   ttl: { value: "SECONDS", number: true, help: "How long it is valid (86400, a day)" },
   issuer: { value: "TEXT", help: "Its iss" },
   audience: { value: "TEXT", help: "Its aud" },
+  algorithm: { value: "NAME", help: "What it is signed by: HS256, HS384 or HS512 (HS256)" },
+  dev: { help: "The secret may be short, as that of serve --dev" },
+  "allow-eternal-tokens": { help: "--explain takes a token without exp for valid, as serve does with it" },
   explain: {
     value: "TOKEN",
     help: "Says what a token holds, and with the secret whether it is valid; - reads standard input",
@@ -30,10 +34,20 @@ const DAY = 86_400;
 export async function tokenCommand(args: readonly string[]): Promise<number> {
   const options = readOptions(specs, args);
   if (options.positionals.length > 0) throw new UsageError(`token takes options only: got ${options.positionals[0]}`);
+  if (options.has("new-secret")) {
+    process.stdout.write(newSecret() + "\n");
+    return 0;
+  }
   const secret = options.file("secret-file") ?? options.text("secret");
-  const tokens = secret === undefined
-    ? undefined
-    : new Tokens({ secret, issuer: options.text("issuer"), audience: options.text("audience") });
+  const algorithm = options.text("algorithm");
+  const tokens = secret === undefined ? undefined : new Tokens({
+    secret,
+    allowShortSecret: options.has("dev"),
+    allowEternalTokens: options.has("allow-eternal-tokens"),
+    ...(algorithm !== undefined && { algorithms: [algorithm] }),
+    issuer: options.text("issuer"),
+    audience: options.text("audience"),
+  });
   const explained = options.text("explain");
   if (explained !== undefined) return await explain(explained === "-" ? await standardInput() : explained, tokens);
   if (tokens === undefined) throw new UsageError("A token is made with --secret-file or --secret");
@@ -54,6 +68,11 @@ export async function tokenCommand(args: readonly string[]): Promise<number> {
   await tokens.verify(token); // a pattern that is none is told now, not by the hub
   process.stdout.write(token + "\n");
   return 0;
+}
+
+/** As text, which files, environments and other programs can hold. */
+function newSecret(): string {
+  return base64url.encode(crypto.getRandomValues(new Uint8Array(32)));
 }
 
 async function explain(token: string, tokens: Tokens | undefined): Promise<number> {

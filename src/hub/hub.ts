@@ -40,7 +40,7 @@ import { Tokens } from "./tokens.ts";
 
 export { createDemo, type DemoOptions } from "./demo.ts";
 export type { HubOptions, RequestLog } from "./hub_options.ts";
-export type { TokenOptions } from "./tokens.ts";
+export type { TokenOptions } from "./token_options.ts";
 
 /** A hub: two handlers, to be served on one address or on two. */
 export interface Hub extends AsyncDisposable {

@@ -2,7 +2,7 @@ import type { Broker } from "../broker/broker.ts";
 import type { CorsOptions } from "../server/cors.ts";
 import { BOOLEAN, checkOptions, FUNCTION, type Kind, mustBe, numberFrom, oneOf } from "../server/check_options.ts";
 import { checkGrant } from "./grants.ts";
-import type { TokenOptions } from "./tokens.ts";
+import type { TokenOptions } from "./token_options.ts";
 
 /** Options for {@linkcode createHub}. */
 export interface HubOptions {

@@ -10,31 +10,7 @@ import {
 } from "jose";
 import { channelTopic, type ChannelUser, userTopic } from "./channel.ts";
 import { type Grants, grantsOf } from "./grants.ts";
-
-/** How tokens are checked: JSON Web Tokens (RFC 7519), by a secret or by public keys. */
-export interface TokenOptions {
-  /** The secret of HS256 tokens, as text or bytes. With it the hub can make tokens too. */
-  readonly secret?: string | Uint8Array | undefined;
-  /** Public keys (a JSON Web Key Set, RFC 7517), or where to fetch them. */
-  readonly jwks?: { readonly keys: readonly Readonly<Record<string, unknown>>[] } | URL | undefined;
-  /**
-   * The algorithms that are taken; `none` never is.
-   *
-   * @default HS256 with a secret, RS256, ES256 and EdDSA with public keys
-   */
-  readonly algorithms?: readonly string[] | undefined;
-  /** What `iss` must be. */
-  readonly issuer?: string | undefined;
-  /** What `aud` must be or hold. */
-  readonly audience?: string | undefined;
-  /**
-   * A cookie that may hold the token, and the origins whose pages may use it;
-   * the hub's own origin may always.
-   */
-  readonly cookie?: { readonly name: string; readonly origins: readonly string[] } | undefined;
-  /** A query parameter that may hold the token. It is kept out of logs; addresses end up in others' logs. */
-  readonly query?: string | undefined;
-}
+import { type Signing, signingOf, type TokenOptions } from "./token_options.ts";
 
 /** Who a token stands for. */
 export interface Identity extends Grants {
@@ -63,31 +39,22 @@ const MAX_TOKEN_LENGTH = 8_192;
 /** Checks tokens, and makes them. */
 export class Tokens {
   readonly #options: TokenOptions;
-  readonly #secret: Uint8Array<ArrayBuffer> | undefined;
+  readonly #signing: Signing;
   readonly #keys: JWTVerifyGetKey | undefined;
-  readonly #algorithms: string[];
 
-  /** @throws {TypeError} If there is neither a secret nor a set of keys, or an algorithm is `none`. */
+  /** @throws {TypeError | RangeError} If an option is not valid, or the secret too short. */
   constructor(options: TokenOptions) {
-    const { secret, jwks, algorithms } = options;
-    if (secret === undefined && jwks === undefined) throw new TypeError("Tokens need a secret or a set of public keys");
-    if (secret !== undefined && secret.length === 0) throw new TypeError("The secret must not be empty");
     this.#options = options;
-    this.#secret = typeof secret === "string" ? new TextEncoder().encode(secret) : secret && Uint8Array.from(secret);
+    this.#signing = signingOf(options);
+    const { jwks } = options;
     this.#keys = jwks instanceof URL
       ? createRemoteJWKSet(jwks)
       : jwks && createLocalJWKSet(jwks as unknown as JSONWebKeySet);
-    this.#algorithms = [
-      ...algorithms ?? [...(secret ? ["HS256"] : []), ...(jwks ? ["RS256", "ES256", "EdDSA", "Ed25519"] : [])],
-    ];
-    if (this.#algorithms.some((algorithm) => algorithm.toLowerCase() === "none")) {
-      throw new TypeError('The algorithm "none" protects nothing');
-    }
   }
 
   /** Whether it can make tokens. */
   get canSign(): boolean {
-    return this.#secret !== undefined;
+    return this.#signing.signs !== undefined;
   }
 
   /**
@@ -112,20 +79,26 @@ export class Tokens {
     }
     let payload: JWTPayload;
     try {
-      const { issuer, audience } = this.#options;
+      const { issuer, audience, allowEternalTokens = false } = this.#options;
+      const { secret, algorithms } = this.#signing;
       const verified = await jwtVerify(token, (header, jws) => {
         if (header.typ !== undefined && !/^(?:application\/)?(?:at\+)?jwt$/i.test(header.typ)) {
           throw new TokenError("The token is of another type");
         }
-        if (header.alg.startsWith("HS") && this.#secret !== undefined) return this.#secret;
+        if (header.alg.startsWith("HS") && secret !== undefined) return secret;
         if (!header.alg.startsWith("HS") && this.#keys !== undefined) return this.#keyOf(this.#keys, header, jws);
         throw new TokenError("The token's algorithm is not allowed");
       }, {
-        algorithms: this.#algorithms,
+        algorithms,
+        requiredClaims: allowEternalTokens ? [] : ["exp"],
         ...(issuer !== undefined && { issuer }),
         ...(audience !== undefined && { audience }),
       });
       payload = verified.payload;
+      // RFC 7519, § 4.1.3: who does not find itself in it must refuse the token
+      if (payload.aud !== undefined && audience === undefined) {
+        throw new TokenError("The token's claim aud is for others: this hub has no audience");
+      }
     } catch (error) {
       if (error instanceof TokenError) throw error;
       if (error instanceof errors.JWTExpired) throw new TokenError("The token has expired");
@@ -149,14 +122,15 @@ export class Tokens {
    * @throws {TypeError} If there is no secret.
    */
   async sign(claims: Readonly<Record<string, unknown>>, ttl: number): Promise<string> {
-    if (this.#secret === undefined) throw new TypeError("Cannot make a token as there is no secret");
+    const { secret, signs } = this.#signing;
+    if (secret === undefined || signs === undefined) throw new TypeError("Cannot make a token as there is no secret");
     const { issuer, audience } = this.#options;
     const now = Math.floor(Date.now() / 1_000);
-    const jwt = new SignJWT({ ...claims }).setProtectedHeader({ alg: "HS256", typ: "JWT" })
+    const jwt = new SignJWT({ ...claims }).setProtectedHeader({ alg: signs, typ: "JWT" })
       .setIssuedAt(now).setExpirationTime(now + ttl);
     if (issuer !== undefined) jwt.setIssuer(issuer);
     if (audience !== undefined) jwt.setAudience(audience);
-    return await jwt.sign(this.#secret);
+    return await jwt.sign(secret);
   }
 
   /** The public key of a token; where the keys cannot be had, that is no fault of the token. */
@@ -205,6 +179,7 @@ export class Tokens {
 
 function identityOf({ sub, exp, freshet, userId, channel }: JWTPayload): Identity {
   try {
+    if (sub !== undefined && typeof sub !== "string") throw new TypeError("The claim sub must be text");
     const grants = grantsOf(freshet);
     const hasChannel = typeof userId === "string" && typeof channel === "string";
     if (!hasChannel && (userId !== undefined || channel !== undefined)) {

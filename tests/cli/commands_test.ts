@@ -32,7 +32,11 @@ describe("freshet", () => {
       ["serve", "--anonymous", "**", "--trust-proxy", "10.0.0.0/99"],
       "10.0.0.0/99",
     ],
-    ["a cookie for all origins", ["serve", "--secret", "x", "--cookie", "c", "--allow-origin", "*"], "--cookie"],
+    [
+      "a cookie for all origins",
+      ["serve", "--secret", "x".repeat(32), "--cookie", "c", "--allow-origin", "*"],
+      "--cookie",
+    ],
     ["a store that is not there", ["serve", "--anonymous", "**", "--store", "mongodb://x"], "--store"],
     ["an unknown ID that leads nowhere", ["serve", "--anonymous", "**", "--unknown-id", "none"], "--unknown-id"],
     ["a log that is none", ["serve", "--anonymous", "**", "--log", "xml"], "--log"],
@@ -41,7 +45,10 @@ describe("freshet", () => {
     ["a header of another form", ["tail", "http://localhost", "--header", "x"], "--header"],
     ["publish without a topic", ["publish", "http://localhost"], "TOPIC"],
     ["publish of data and a file", ["publish", "http://localhost", "a", "b", "--lines"], "--lines"],
-    ["a token that allows nothing", ["token", "--secret", "x"], "nothing"],
+    ["a token that allows nothing", ["token", "--secret", "x".repeat(32)], "nothing"],
+    ["a short secret", ["serve", "--bind", "127.0.0.1:0", "--secret", "x".repeat(31)], "32 bytes"],
+    ["a token by a short secret", ["token", "--secret", "x".repeat(31), "--subscribe", "a"], "32 bytes"],
+    ["an algorithm without its keys", ["serve", "--secret", "x".repeat(32), "--algorithm", "RS256"], "RS256"],
     ["a token without a secret", ["token", "--subscribe", "a"], "--secret-file"],
     ["demo with an argument", ["demo", "x"], "x"],
   ];
@@ -91,7 +98,7 @@ describe("freshet", () => {
   it("serves, makes tokens, publishes and tails, and drains", { timeout: 90_000 }, () =>
     inFolder(async (folder) => {
       const secret = join(folder, "secret");
-      writeFileSync(secret, "a secret in a file\n");
+      writeFileSync(secret, "a secret in a file, long enough for HS256\n");
       await using hub = new CliProcess(
         ["serve", "--bind", "127.0.0.1:0", "--bind-control", "127.0.0.1:0", "--secret-file", secret, "--drain", "0.2"],
       );
@@ -114,7 +121,13 @@ describe("freshet", () => {
       writeFileSync(file, made.stdout);
       const explained = await runCli(["token", "--explain", made.stdout.trim(), "--secret-file", secret]);
       assertEquals([explained.code, JSON.parse(explained.stdout).verdict], [0, "valid"]);
-      const forged = await runCli(["token", "--explain", made.stdout.trim(), "--secret", "another"]);
+      const forged = await runCli([
+        "token",
+        "--explain",
+        made.stdout.trim(),
+        "--secret",
+        "another secret, long enough for HS256",
+      ]);
       assertEquals(forged.code, 1);
 
       const refused = await runCli(["tail", `${url}subscribe/pets`]);

@@ -84,7 +84,7 @@ describe("Users in channels, as chabberwock/sse has them", () => {
       skip: existsSync(program) ? false : `there is no ${name}`,
     }, async () => {
       const folder = mkdtempSync(join(tmpdir(), "freshet-proxy-"));
-      await using hub = createHub({ tokens: { secret: "secret" } });
+      await using hub = createHub({ tokens: { secret: "s".repeat(32) } });
       const server = await serve(hub.public, { port: 0 });
       const control = await serve(hub.control, { port: 0 });
       const port = await freePort();

@@ -112,6 +112,7 @@ describe("A token grants", () => {
     const { publicKey, privateKey } = await generateKeyPair("ES256");
     const jwks = { keys: [{ ...await exportJWK(publicKey), kid: "1", alg: "ES256" }] };
     const made = await new SignJWT({ freshet: { subscribe: ["a/**"] } }).setProtectedHeader({ alg: "ES256", kid: "1" })
+      .setExpirationTime("1h")
       .sign(privateKey);
     await withHub(async (hub) => {
       assertEquals(await statusOf(get(hub, "/subscribe/a", bearer(made))), 200);

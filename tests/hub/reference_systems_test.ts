@@ -127,7 +127,7 @@ describe("mroth/sseserver's users run freshet serve", () => {
 describe("chabberwock/sse's users run freshet serve --bind --bind-control --secret", () => {
   it("and get tokens, emit, and hear", { timeout: 60_000 }, async () => {
     await using hub = new CliProcess(
-      ["serve", "--bind", "127.0.0.1:0", "--bind-control", "127.0.0.1:0", "--secret", "secret"],
+      ["serve", "--bind", "127.0.0.1:0", "--bind-control", "127.0.0.1:0", "--secret", "secret".repeat(6)],
     );
     const [url, control] = await hub.urls();
     const post = async (path: string, fields: Record<string, string>): Promise<[number, string]> => {
