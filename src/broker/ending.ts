@@ -19,7 +19,7 @@ export class Ending {
   /** Calls once it has ended, or at once if it has. */
   once(subscriber: Subscriber, callback: (subscriber: Subscriber) => void): void {
     if (this.#reason !== undefined) callback(subscriber);
-    else (this.#callbacks ??= []).push(callback);
+    else this.#callbacks = [...this.#callbacks ?? [], callback]; // an array that is pushed to has room for 17
   }
 
   /**

@@ -145,13 +145,13 @@ export class Outlet {
     this.#host.outletClosed();
   }
 
-  readonly #leave = (): void => {
+  #leave(): void {
     if (this.#phase === "ending") return this.drop();
     if (this.#phase !== "open" && this.#phase !== "unopened") return;
     if (this.#calling || this.#phase === "unopened") return this.#leaveLater();
     this.#phase = "broken";
     this.#host.left();
-  };
+  }
 
   #leaveLater(): void {
     this.#phase = "broken";
