@@ -84,6 +84,7 @@ function contests(old: Where, ours: Where): Contest[] {
     both("publish", inProcess),
     both("publish-loop", inProcess),
     both("resume-window", (where, name) => resuming(where, name, CLIENTS)),
+    both("resume-sinks", inProcess),
     both("resume-deep", inProcess),
     both("idle", (where, name) => idle(where, name, IDLE_CLIENTS), { unit: "kB", roundsAProcess: 1 }),
     // This tree alone: a topic of one's own beside the shared one, and the shared one for all

@@ -36,6 +36,8 @@ const TURNS_UNDER_WAY = 4;
 const BATCH = 100;
 /** What clients that resume have missed, in events. */
 const MISSED = { window: 200, deep: 100_000 };
+/** How many subscribers come back at once, in the case without sockets. */
+const RESUMING = 1_000;
 const DATA = `{"t":"${"0".repeat(16)}","pad":"${"x".repeat(56)}"}`;
 
 /** By name. Those of real sockets are read by as many clients as `clients` says. */
@@ -45,6 +47,7 @@ export const cases: Readonly<Record<string, (tree: Tree, clients: number) => Pro
   "publish": publishToNobody,
   "publish-loop": publishToLoop,
   "resume-window": resumeWindow,
+  "resume-sinks": resumeSinks,
   "resume-deep": resumeDeep,
   "idle": (tree, clients) => fanOut(tree, clients, 1),
 };
@@ -107,6 +110,27 @@ async function resumeWindow({ core, serve }: Tree, clients: number): Promise<Cas
     return clients * MISSED.window;
   };
   return { port: Number(new URL(url).port), resume, round };
+}
+
+/** The same without sockets, which cost more than the rest. */
+async function resumeSinks({ core }: Tree): Promise<Case> {
+  const broker = new core.Broker({ heartbeat: 0 });
+  const lastEventId = await broker.publish("t", { data: DATA });
+  await Promise.all(Array.from({ length: MISSED.window }, () => broker.publish("t", { data: DATA })));
+  const round = async (): Promise<number> => {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    let reading = RESUMING;
+    const subscribers = Array.from({ length: RESUMING }, () => {
+      const subscriber = broker.subscribe("t", { lastEventId });
+      let missed = MISSED.window;
+      subscriber.attach(() => swift((chunk) => (missed -= chunk.entries.length) > 0 || --reading > 0 || resolve()));
+      return subscriber;
+    });
+    await promise;
+    for (const subscriber of subscribers) await subscriber.close();
+    return RESUMING * MISSED.window;
+  };
+  return { round };
 }
 
 /** One subscriber that has missed 100,000 events, most of which are below the window. */
