@@ -96,7 +96,7 @@ const surface: Readonly<Record<string, { readonly values: readonly string[]; rea
   "./deno": { values: ["serve"], types: ["ServeHandler", "ServeInfo", "ServeOptions", "Server"] },
   "./node": {
     values: ["serve", "toNodeListener"],
-    types: ["NodeListener", "ServeHandler", "ServeInfo", "ServeOptions", "Server"],
+    types: ["NodeInfo", "NodeListener", "ServeHandler", "ServeInfo", "ServeOptions", "Server"],
   },
   "./hub": {
     values: ["createDemo", "createHub"],

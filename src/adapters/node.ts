@@ -17,14 +17,16 @@
  *
  * @module
  */
+import type { IncomingMessage } from "node:http";
+import type { Http2ServerRequest } from "node:http2";
 import type { ServeHandler, ServeOptions, Server } from "../server/serve_options.ts";
 import { Serving } from "../server/serving.ts";
 import { Connections } from "./node_connections.ts";
-import { type NodeListener, nodeListener } from "./node_listener.ts";
+import { type NodeInfo, type NodeListener, nodeListener } from "./node_listener.ts";
 import { serveOverNode } from "./node_server.ts";
 
 export type { ServeHandler, ServeInfo, ServeOptions, Server } from "../server/serve_options.ts";
-export type { NodeListener } from "./node_listener.ts";
+export type { NodeInfo, NodeListener } from "./node_listener.ts";
 
 /**
  * Turns a handler into a listener of `node:http`, `node:https`, `node:http2`,
@@ -50,11 +52,29 @@ export type { NodeListener } from "./node_listener.ts";
  * server.closeAllConnections();
  * ```
  *
- * @param handler Answers each request.
+ * @example What a middleware of Express has found out
+ * ```ts
+ * import { Broker, createHandler } from "@freshet/sse";
+ * import { type NodeInfo, toNodeListener } from "@freshet/sse/node";
+ * import type { IncomingMessage } from "node:http";
+ *
+ * type Authenticated = IncomingMessage & { readonly user: { readonly id: string } }; // or Express's own `Request`
+ *
+ * const handler = createHandler<NodeInfo<Authenticated>>(new Broker(), {
+ *   topics: (_request, { incoming }) => `users/${incoming.user.id}`,
+ * });
+ * const listener = toNodeListener(handler); // app.get("/events", listener)
+ * ```
+ *
+ * @param handler Answers each request. It is also given Node's own request, of the type that it names.
  * @param options What becomes of errors.
  */
-export function toNodeListener(handler: ServeHandler, options: Pick<ServeOptions, "onError"> = {}): NodeListener {
-  return nodeListener(new Serving(handler, options), new Connections());
+export function toNodeListener<FromHost = IncomingMessage | Http2ServerRequest>(
+  handler: (request: Request, info: NodeInfo<FromHost>) => Response | Promise<Response>,
+  options: Pick<ServeOptions, "onError"> = {},
+): NodeListener {
+  // What the host calls it with is of the type that the caller has named
+  return nodeListener(new Serving(handler as ServeHandler, options), new Connections());
 }
 
 /**

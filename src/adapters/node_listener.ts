@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Http2ServerRequest, Http2ServerResponse } from "node:http2";
+import type { ServeInfo } from "../server/serve_options.ts";
 import type { Serving } from "../server/serving.ts";
 import type { Connections } from "./node_connections.ts";
 import { breakOff, type Incoming, isHttp1, isOver, type Outgoing } from "./node_outgoing.ts";
@@ -11,6 +12,12 @@ export type NodeListener = (
   request: IncomingMessage | Http2ServerRequest,
   response: ServerResponse | Http2ServerResponse,
 ) => void;
+
+/** What `toNodeListener` passes beside the request. */
+export interface NodeInfo<FromHost = IncomingMessage | Http2ServerRequest> extends ServeInfo {
+  /** The request as Node or its framework has it, with what middleware has added, such as `user`. */
+  readonly incoming: FromHost;
+}
 
 /** Answers requests, those of one connection of HTTP/1.1 one after another. */
 export function nodeListener(serving: Serving, connections: Connections): NodeListener {
@@ -45,7 +52,8 @@ export function nodeListener(serving: Serving, connections: Connections): NodeLi
     } catch {
       return new Response("Bad Request", { status: 400 }); // a target with a password, say
     }
-    const response = await serving.respond(request, { remoteAddress: incoming.socket.remoteAddress ?? "" });
+    const info: NodeInfo = { remoteAddress: incoming.socket.remoteAddress ?? "", incoming };
+    const response = await serving.respond(request, info);
     if (incoming.method !== "CONNECT" || !response.ok) return response;
     await response.body?.cancel(); // it would promise a tunnel
     return new Response(null, { status: 405 });

@@ -1,9 +1,9 @@
 import { assertEquals } from "@std/assert";
 import express from "express";
-import { createServer } from "node:http";
+import { createServer, type IncomingMessage } from "node:http";
 import { describe, it } from "node:test";
-import { Broker, createHandler, topicOfPath } from "../../mod.ts";
-import { toNodeListener } from "../../src/adapters/node.ts";
+import { Broker, createHandler, parseEvents, topicOfPath } from "../../mod.ts";
+import { type NodeInfo, toNodeListener } from "../../src/adapters/node.ts";
 import { listen } from "../support/listen.ts";
 import { RawClient } from "../support/raw_client.ts";
 
@@ -17,6 +17,16 @@ describe("toNodeListener() in Express", () => {
         topics: (request) => topicOfPath(request, "/live/"),
       })) as never,
     );
+    app.use((request: IncomingMessage & { user?: unknown }, _response: unknown, next: () => void) => {
+      request.user = { id: request.headers["x-user"] };
+      next();
+    });
+    app.get(
+      "/mine",
+      toNodeListener(createHandler<NodeInfo<IncomingMessage & { readonly user: { readonly id: string } }>>(broker, {
+        topics: (_request, { incoming }) => `users/${incoming.user.id}`,
+      })) as never,
+    );
     const router = express.Router();
     router.use(toNodeListener((request) => new Response(new URL(request.url).pathname)) as never);
     app.use("/mounted", router);
@@ -28,6 +38,12 @@ describe("toNodeListener() in Express", () => {
     await broker.publish("a/b", { data: "1" });
     await client.until(({ events }) => events.length === 1);
     client.leave();
+    const mine = parseEvents(await fetch(`${url}mine`, { headers: { "x-user": "ann" } }));
+    const next = mine.next();
+    while (await broker.count("users/ann") === 0) await new Promise((resolve) => setTimeout(resolve, 5));
+    await broker.publish("users/ann", { data: "for ann" });
+    assertEquals((await next).value?.data, "for ann");
+    await mine.return?.();
     assertEquals(await (await fetch(`${url}mounted/x`)).text(), "/mounted/x");
     assertEquals(await (await fetch(`${url}echo`, { method: "POST", body: "hello" })).text(), "hello");
     server.close();

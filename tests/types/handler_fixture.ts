@@ -1,6 +1,7 @@
 // How `createHandler` is typed by its host, for the compiler alone: `deno check`. Nothing here runs.
+import type { IncomingMessage } from "node:http";
 import { Broker, createHandler, type Handler, type HandlerOptions, type SubscribeOptions } from "../../mod.ts";
-import { serve, type ServeInfo } from "../../src/adapters/node.ts";
+import { type NodeInfo, serve, type ServeInfo, toNodeListener } from "../../src/adapters/node.ts";
 
 interface Session {
   readonly user: { readonly id: string };
@@ -41,6 +42,16 @@ void serve(createHandler(broker, { topics: "a" }));
 void serve(createHandler<ServeInfo>(broker, { topics: (_request, { remoteAddress }) => remoteAddress }));
 // @ts-expect-error: `serve` passes no session
 void serve(own);
+
+// `toNodeListener` passes the host's own request, of the type that the handler names
+type Authenticated = IncomingMessage & Session;
+toNodeListener(
+  createHandler<NodeInfo<Authenticated>>(broker, { topics: (_request, { incoming }) => incoming.user.id }),
+);
+toNodeListener(createHandler(broker, { topics: "a" }));
+toNodeListener((_request, { remoteAddress, incoming }) => new Response(remoteAddress + incoming.url));
+// @ts-expect-error: it passes more than a session
+toNodeListener(own);
 
 // Options are checked by name and kind
 export const options: HandlerOptions = { topics: ["a", "b/*"], patterns: true, start: { last: 3 } };
