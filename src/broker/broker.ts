@@ -327,6 +327,7 @@ export class Broker implements AsyncDisposable {
         if (isBetweenNodes(cursor.group)) this.#between--;
         this.#fanOut.groups.leave(cursor.group);
         this.#heartbeat.delete(cursor);
+        this.#places.leave(cursor);
         this.#call(() => this.#options.onUnsubscribe?.(cursor, reason));
       },
       onGap: (cursor, gap) => this.#call(() => this.#options.onGap?.(cursor, gap)),

@@ -16,8 +16,6 @@ export interface Newcomer {
   readonly isEnded: boolean;
   /** Fixes its place, and tells what is missing there. */
   place(position: number, missing?: GapReason): void;
-  /** Calls once it has ended. */
-  onceClosed(callback: () => void): void;
 }
 
 /** Finds the place in the log at which a subscriber begins: at once where that is known, else when the store has told. */
@@ -26,6 +24,8 @@ export class Places {
   readonly #follower: LogFollower;
   readonly #onError: (error: unknown) => void;
   readonly #pauses = new Pauses();
+  /** Those for whom the store is asked, and what ends the wait for it. */
+  readonly #waiting = new Map<Newcomer, () => void>();
   #closed = false;
 
   constructor(store: ReplayStore, follower: LogFollower, onError: (error: unknown) => void) {
@@ -46,22 +46,31 @@ export class Places {
     for (const newcomer of newcomers) if (beginsAtTail(newcomer.options)) newcomer.place(position);
   }
 
+  /** Asks no longer for somebody who has ended. */
+  leave(newcomer: Newcomer): void {
+    this.#waiting.get(newcomer)?.();
+  }
+
   close(): void {
     this.#closed = true;
     this.#pauses.end();
+    for (const giveUp of this.#waiting.values()) giveUp();
   }
 
   /** Asks the store until it has told, or nobody wants to know any more. Never rejects. */
   async #ask(newcomer: Newcomer): Promise<void> {
-    await this.#follower.begun;
+    const unwanted = new Promise<void>((giveUp) => this.#waiting.set(newcomer, giveUp));
+    await Promise.race([this.#follower.begun, unwanted]);
     for (let wait = RETRY_MS.first; !newcomer.isEnded && !this.#closed; wait = Math.min(wait * 2, RETRY_MS.last)) {
       try {
-        return await this.#whileWanted(newcomer, this.#place(newcomer));
+        await answered(Promise.race([this.#place(newcomer), unwanted]));
+        break;
       } catch (error) {
         this.#onError(error);
         await this.#pauses.wait(wait);
       }
     }
+    this.#waiting.delete(newcomer);
   }
 
   async #place(newcomer: Newcomer): Promise<void> {
@@ -80,17 +89,16 @@ export class Places {
     if (start === "tail") return this.#follower.window!.head;
     return this.#store.seek(seekTarget(start, topics));
   }
+}
 
-  /** Waits for the store, but not for ever, and not for somebody who has ended. */
-  #whileWanted(newcomer: Newcomer, placing: Promise<void>): Promise<void> {
-    const { promise, resolve, reject } = Promise.withResolvers<void>();
-    const timer = setTimeout(() => {
-      reject(new Error(`Cannot place subscriber as the store gave no answer within ${ANSWER_MS} ms`));
-    }, ANSWER_MS);
-    newcomer.onceClosed(resolve);
-    placing.then(resolve, reject);
-    return promise.finally(() => clearTimeout(timer));
-  }
+/** Waits for the store, but not for ever. */
+function answered(placing: Promise<void>): Promise<void> {
+  const { promise, resolve, reject } = Promise.withResolvers<void>();
+  const timer = setTimeout(() => {
+    reject(new Error(`Cannot place subscriber as the store gave no answer within ${ANSWER_MS} ms`));
+  }, ANSWER_MS);
+  placing.then(resolve, reject);
+  return promise.finally(() => clearTimeout(timer));
 }
 
 /** Whether it begins where the log is when it subscribes. */
