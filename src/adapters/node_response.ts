@@ -3,6 +3,7 @@ import type { Socket } from "node:net";
 import type { Chunk } from "../broker/chunk.ts";
 import { laterTurn } from "../time/later_turn.ts";
 import { subscriberOf } from "../server/carried.ts";
+import { FramedChunks } from "./framed_chunks.ts";
 import type { Connections } from "./node_connections.ts";
 import { type Incoming, isHttp1, isOver, type Outgoing, writeTo } from "./node_outgoing.ts";
 import { ResponseSink, SocketSink } from "./node_sinks.ts";
@@ -26,7 +27,7 @@ const CHUNKS_A_TURN = 64;
 /** Sends responses. One for each listener: it frames what many connections are sent once. */
 export class Responder {
   readonly #connections: Connections;
-  #framed: { readonly chunk: Chunk; readonly bytes: Uint8Array } | undefined;
+  readonly #framed = new FramedChunks();
 
   constructor(connections: Connections) {
     this.#connections = connections;
@@ -66,17 +67,9 @@ export class Responder {
     });
   }
 
-  /** A chunk as HTTP/1.1 frames it, made once for all who get it (RFC 9112, § 7.1). */
+  /** A chunk as HTTP/1.1 frames it, made once for all who get it. */
   frame(chunk: Chunk): Uint8Array {
-    if (this.#framed?.chunk === chunk) return this.#framed.bytes;
-    const { bytes: data } = chunk;
-    const head = `${data.length.toString(16)}\r\n`;
-    const bytes = Buffer.allocUnsafeSlow(head.length + data.length + 2);
-    bytes.write(head, 0, "latin1");
-    bytes.set(data, head.length);
-    bytes.write("\r\n", head.length + data.length, "latin1");
-    this.#framed = { chunk, bytes };
-    return bytes;
+    return this.#framed.of(chunk);
   }
 
   cut(outgoing: Outgoing): void {
