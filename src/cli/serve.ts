@@ -21,7 +21,12 @@ const specs: OptionSpecs = {
   },
   "secret-file": { value: "FILE", help: "The secret of HS256 tokens, of at least 32 bytes" },
   secret: { value: "TEXT", help: "The same in the command line, where other users of the machine can see it" },
-  jwks: { value: "FILE|URL", help: "Public keys of tokens, as a JSON Web Key Set" },
+  jwks: { value: "FILE|URL", help: "Public keys of tokens, as a JSON Web Key Set; by https" },
+  "jwks-max-stale": {
+    value: "SECONDS",
+    number: true,
+    help: "How long fetched keys are used while they cannot be fetched again (86400)",
+  },
   algorithm: {
     value: "NAME",
     multiple: true,
@@ -181,10 +186,12 @@ function tokenOptions(options: Options, isDev: boolean): TokenOptions | undefine
   if (secret === undefined && jwks === undefined) return undefined;
   if (secret === "") throw new UsageError("--secret-file must not be empty");
   const cookie = options.text("cookie");
+  const maxStale = options.number("jwks-max-stale");
   return {
     ...(secret !== undefined && { secret, allowShortSecret: isDev }),
     ...(jwks !== undefined && { jwks: jwksOf(jwks) }),
     ...(options.list("algorithm").length > 0 && { algorithms: options.list("algorithm") }),
+    ...(maxStale !== undefined && { jwksMaxStale: maxStale * 1_000 }),
     allowEternalTokens: options.has("allow-eternal-tokens"),
     issuer: options.text("issuer"),
     audience: options.text("audience"),

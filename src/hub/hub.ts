@@ -15,7 +15,7 @@
  *
  * @module
  */
-import { Broker } from "../broker/broker.ts";
+import { Broker, tellOnError } from "../broker/broker.ts";
 import type { Publication } from "../broker/broker_options.ts";
 import { Pauses } from "../time/pauses.ts";
 import { subscriberOf } from "../server/carried.ts";
@@ -90,7 +90,9 @@ export function createHub(options: HubOptions): Hub {
   const { broker = new Broker(), maxBodyBytes = 1 << 20, cors, prefixMatch = false, node = "freshet", onRequest } =
     options;
   const { maxConnections = Infinity, maxConnectionsPerAddress = Infinity } = options;
-  const tokens = options.tokens === undefined ? undefined : new Tokens(options.tokens);
+  const tokens = options.tokens === undefined
+    ? undefined
+    : new Tokens(options.tokens, (error) => void tellOnError(broker, error));
   const { anonymous = [] } = options;
   const password = options.admin === false ? undefined : options.admin?.password;
   const addresses = new ClientAddresses(options.trustedProxies);

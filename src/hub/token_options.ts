@@ -1,4 +1,4 @@
-import { BOOLEAN, checkOptions, type Kind, mustBe } from "../server/check_options.ts";
+import { BOOLEAN, checkOptions, type Kind, mustBe, numberFrom } from "../server/check_options.ts";
 
 /** How tokens are checked: JSON Web Tokens (RFC 7519), by a secret or by public keys. */
 export interface TokenOptions {
@@ -13,8 +13,17 @@ export interface TokenOptions {
    * @default {false}
    */
   readonly allowShortSecret?: boolean | undefined;
-  /** Public keys (a JSON Web Key Set, RFC 7517), or where to fetch them. */
+  /**
+   * Public keys (a JSON Web Key Set, RFC 7517), or where to fetch them: by
+   * https, or from this machine; at most 1 MiB, and at most once in 30 s.
+   */
   readonly jwks?: { readonly keys: readonly Readonly<Record<string, unknown>>[] } | URL | undefined;
+  /**
+   * How long fetched keys are used while they cannot be fetched again, in milliseconds.
+   *
+   * @default {86_400_000}
+   */
+  readonly jwksMaxStale?: number | undefined;
   /**
    * The algorithms that are taken; `none` never is. Those of secrets need a
    * secret, others public keys. The hub makes tokens by the first that has a secret.
@@ -68,6 +77,7 @@ const KINDS: Readonly<Record<keyof TokenOptions, Kind>> = {
     must: "a URL or an object with a list of keys",
     is: (value) => value instanceof URL || Array.isArray((value as { keys?: unknown } | null)?.keys),
   },
+  jwksMaxStale: numberFrom(0),
   algorithms: { must: "a list of text", is: (value) => isListOfText(value) && (value as unknown[]).length > 0 },
   issuer: TEXT,
   audience: TEXT,

@@ -1,6 +1,5 @@
 import {
   createLocalJWKSet,
-  createRemoteJWKSet,
   errors,
   type JSONWebKeySet,
   type JWTPayload,
@@ -10,6 +9,7 @@ import {
 } from "jose";
 import { channelTopic, type ChannelUser, userTopic } from "./channel.ts";
 import { type Grants, grantsOf } from "./grants.ts";
+import { KeysError, RemoteKeySet } from "./key_set.ts";
 import { type Signing, signingOf, type TokenOptions } from "./token_options.ts";
 
 /** Who a token stands for. */
@@ -28,13 +28,11 @@ export class TokenError extends Error {
   override readonly name = "TokenError";
 }
 
-/** Tokens cannot be checked now. */
-class KeysError extends Error {
-  override readonly name = "KeysError";
-}
-
 /** More is no token that anybody makes, and costs time to check. */
 const MAX_TOKEN_LENGTH = 8_192;
+
+/** How long keys are used while they cannot be fetched again, in milliseconds. */
+const DAY_MS = 86_400_000;
 
 /** Checks tokens, and makes them. */
 export class Tokens {
@@ -42,13 +40,16 @@ export class Tokens {
   readonly #signing: Signing;
   readonly #keys: JWTVerifyGetKey | undefined;
 
-  /** @throws {TypeError | RangeError} If an option is not valid, or the secret too short. */
-  constructor(options: TokenOptions) {
+  /**
+   * @param onError Hears of keys that cannot be fetched.
+   * @throws {TypeError | RangeError} If an option is not valid, or the secret too short.
+   */
+  constructor(options: TokenOptions, onError: (error: unknown) => void = () => {}) {
     this.#options = options;
     this.#signing = signingOf(options);
     const { jwks } = options;
     this.#keys = jwks instanceof URL
-      ? createRemoteJWKSet(jwks)
+      ? new RemoteKeySet(jwks, { maxStale: options.jwksMaxStale ?? DAY_MS, onError }).keyOf
       : jwks && createLocalJWKSet(jwks as unknown as JSONWebKeySet);
   }
 
@@ -86,7 +87,7 @@ export class Tokens {
           throw new TokenError("The token is of another type");
         }
         if (header.alg.startsWith("HS") && secret !== undefined) return secret;
-        if (!header.alg.startsWith("HS") && this.#keys !== undefined) return this.#keyOf(this.#keys, header, jws);
+        if (!header.alg.startsWith("HS") && this.#keys !== undefined) return this.#keys(header, jws);
         throw new TokenError("The token's algorithm is not allowed");
       }, {
         algorithms,
@@ -131,22 +132,6 @@ export class Tokens {
     if (issuer !== undefined) jwt.setIssuer(issuer);
     if (audience !== undefined) jwt.setAudience(audience);
     return await jwt.sign(secret);
-  }
-
-  /** The public key of a token; where the keys cannot be had, that is no fault of the token. */
-  async #keyOf(
-    keys: JWTVerifyGetKey,
-    ...which: Parameters<JWTVerifyGetKey>
-  ): Promise<Awaited<ReturnType<JWTVerifyGetKey>>> {
-    try {
-      return await keys(...which);
-    } catch (cause) {
-      const { JOSENotSupported, JWKSMultipleMatchingKeys, JWKSNoMatchingKey } = errors;
-      if ([JOSENotSupported, JWKSMultipleMatchingKeys, JWKSNoMatchingKey].some((kind) => cause instanceof kind)) {
-        throw cause;
-      }
-      throw new KeysError("The keys cannot be had", { cause });
-    }
   }
 
   #tokenOf(request: Request): string | undefined {
