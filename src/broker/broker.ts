@@ -89,7 +89,9 @@ export class Broker implements AsyncDisposable {
   #closing: Promise<void> | undefined;
 
   /**
-   * Makes a broker and begins to follow its store.
+   * Makes a broker. It begins to follow its store now if others may share it,
+   * else with the first publish or subscriber: so a broker may be made at module
+   * scope of a Cloudflare Worker, where nothing may begin.
    *
    * @param options The store, the bounds, the hooks.
    * @throws {RangeError} If a number is out of bounds.
@@ -143,6 +145,7 @@ export class Broker implements AsyncDisposable {
       if (!this.#isBeating) void this.#beat(cursors, beats);
     });
     this.#presence = new Presence(this.#store, { groups: this.#fanOut.groups, onError });
+    if (this.#presence.isShared) this.#follower.begin();
   }
 
   /**
@@ -190,6 +193,7 @@ export class Broker implements AsyncDisposable {
     }
     for (const name of names) checkPattern(name, this.#maxSegments);
     checkSubscribeOptions(options);
+    this.#follower.begin();
     const group = this.#fanOut.groups.join(names);
     const cursor = new Cursor(this.#cursorHost, group, options);
     this.#cursors.add(cursor);

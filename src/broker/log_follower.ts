@@ -19,15 +19,19 @@ export interface FollowerHost {
   onError(error: unknown): void;
 }
 
-/** Follows the tail of a store, and keeps the window of its newest events. */
+/**
+ * Follows the tail of a store, and keeps the window of its newest events. Nothing happens before `begin`: a worker may make
+ * no timer and no promise where its modules are loaded.
+ */
 export class LogFollower {
   readonly #store: ReplayStore;
   readonly #windowBytes: number;
   readonly #host: FollowerHost;
   readonly #pauses = new Pauses();
-  readonly #begun = Promise.withResolvers<void>();
+  /** There once it has been told to begin. */
+  #begun: PromiseWithResolvers<void> | undefined;
   /** The newest attempt: publishing waits for it, and shares its failure. */
-  #attempt: Promise<void>;
+  #attempt: Promise<void> | undefined;
   #window: Window | undefined;
   #tail: Tail | undefined;
   #closed = false;
@@ -38,8 +42,13 @@ export class LogFollower {
     this.#store = store;
     this.#windowBytes = windowBytes;
     this.#host = host;
-    this.#attempt = Promise.resolve();
-    void this.#follow();
+  }
+
+  /** Begins to follow the log, if it has not yet. */
+  begin(): void {
+    if (this.#begun !== undefined) return;
+    this.#begun = Promise.withResolvers();
+    void this.#follow(this.#begun);
   }
 
   /** The newest events; `undefined` until the log is followed. */
@@ -49,12 +58,14 @@ export class LogFollower {
 
   /** Resolves when the log is followed, or never will be, as this is closed. Never rejects. */
   get begun(): Promise<void> {
-    return this.#begun.promise;
+    this.begin();
+    return this.#begun!.promise;
   }
 
   /** Resolves when the log is followed; rejects if the newest attempt fails. */
   get attempt(): Promise<void> {
-    return this.#attempt;
+    this.begin();
+    return this.#attempt ?? Promise.resolve(); // it was closed before it began
   }
 
   /** Stops. A store that has not answered yet is let go of. */
@@ -62,12 +73,12 @@ export class LogFollower {
     this.#closed = true;
     this.#pauses.end();
     this.#giveUp(new Error("Cannot follow the store as the broker is closed"));
-    this.#begun.resolve();
+    this.#begun?.resolve();
     await this.#tail?.close();
   }
 
   /** Tries until it can follow, or is closed. Never rejects. */
-  async #follow(): Promise<void> {
+  async #follow(begun: PromiseWithResolvers<void>): Promise<void> {
     for (let wait = RETRY_MS.first; !this.#closed; wait = Math.min(wait * 2, RETRY_MS.last)) {
       this.#attempt = this.#followOnce();
       try {
@@ -78,7 +89,7 @@ export class LogFollower {
         await this.#pauses.wait(wait);
       }
     }
-    this.#begun.resolve();
+    begun.resolve();
   }
 
   async #followOnce(): Promise<void> {

@@ -20,7 +20,8 @@ export interface PresenceHost {
 export class Presence {
   readonly #host: PresenceHost;
   readonly #announce: ReplayStore["announce"];
-  readonly #node = crypto.randomUUID();
+  /** This node's name; `""` if there are no others to tell. */
+  readonly #node: string;
   /** What the other nodes said last. */
   #others = new Map<string, { readonly says: string; readonly counts: readonly Count[] }>();
   #timer: ReturnType<typeof setTimeout> | undefined;
@@ -29,6 +30,7 @@ export class Presence {
   constructor(store: ReplayStore, host: PresenceHost) {
     this.#host = host;
     this.#announce = store.announce?.bind(store);
+    this.#node = this.#announce === undefined ? "" : crypto.randomUUID();
     if (this.#announce !== undefined) this.#later(0);
   }
 

@@ -71,7 +71,8 @@ const APPEND_WORK = 64;
  * ```
  */
 export class MemoryReplayStore implements ReplayStore {
-  readonly #epoch = newEpoch();
+  /** Made when it is first asked for: at module scope of a Cloudflare Worker nothing may be random. */
+  #madeEpoch: string | undefined;
   readonly #log: MemoryLog;
   readonly #tails = new Set<TailHandlers>();
   readonly #turns = new SharedTurns(TURN_WORK.all, TURN_WORK.one);
@@ -101,6 +102,10 @@ export class MemoryReplayStore implements ReplayStore {
       throw new TypeError(`Cannot make store as retention must be "none": got ${JSON.stringify(retention)}`);
     }
     this.#log = new MemoryLog({ maxEvents: retention === "none" ? 0 : maxEvents, maxAge, maxBytes });
+  }
+
+  get #epoch(): string {
+    return this.#madeEpoch ??= newEpoch();
   }
 
   /**

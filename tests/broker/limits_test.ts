@@ -100,10 +100,30 @@ describe("Broker: close({ timeout })", () => {
       },
     });
     const broker = new Broker({ store });
+    broker.subscribe("a");
     await broker.close({ timeout: 0 });
     begin.resolve();
     await turns();
     assertEquals(closed, 1);
+  });
+
+  it("ends a broker that nobody has used, which has not begun to follow its store", async () => {
+    let begun = 0;
+    const memory = new MemoryReplayStore();
+    const store = wrapStore(memory, { tail: (handlers) => (begun++, memory.tail(handlers)) });
+    const unused = new Broker({ store });
+    await turns();
+    await unused.close();
+    assertEquals(begun, 0);
+    for (
+      const use of [(broker: Broker) => broker.publish("a", { data: "" }), (broker: Broker) => broker.subscribe("a")]
+    ) {
+      const broker = new Broker({ store });
+      await use(broker);
+      await turns();
+      await broker.close();
+    }
+    assertEquals(begun, 2);
   });
 
   it("finishes what is under way in time", async () => {
