@@ -3,7 +3,7 @@ import { type Options, type OptionSpecs, UsageError } from "./options.ts";
 /** Options of commands that ask a hub. */
 export const TOKEN_SPECS: OptionSpecs = {
   header: { value: "'NAME: VALUE'", multiple: true, help: "A header to send" },
-  "token-file": { value: "FILE", help: "A token to send" },
+  "token-file": { value: "FILE", isSecretFile: true, help: "A token to send" },
 };
 
 /**

@@ -1,4 +1,4 @@
-import { readFileSync } from "node:fs";
+import { readFileSync, statSync } from "node:fs";
 import process from "node:process";
 import { parseArgs } from "node:util";
 
@@ -12,6 +12,8 @@ export interface OptionSpec {
   readonly number?: boolean;
   /** Whether an empty value means something. Else it is refused: it would turn off what the option asks for. */
   readonly mayBeEmpty?: boolean;
+  /** Whether it names a file that nobody else should read: who lets others read it is warned. */
+  readonly isSecretFile?: boolean;
   /** What it does, one line. */
   readonly help: string;
 }
@@ -90,6 +92,9 @@ export function readOptions(specs: OptionSpecs, args: readonly string[]): Option
       const path = text(name);
       if (path === undefined) return undefined;
       try {
+        if (all[name]!.isSecretFile && canOthersRead(path)) {
+          process.stderr.write(`freshet: other users of this machine can read --${name} ${path}: chmod o-r ${path}\n`);
+        }
         return readFileSync(path, "utf8").trim();
       } catch (error) {
         throw new UsageError(`--${name} must be a file that can be read: ${(error as Error).message}`);
@@ -166,4 +171,9 @@ function fileOptions(specs: OptionSpecs, path: string | undefined): Record<strin
 function kindOf(value: unknown): string {
   if (value === null || typeof value === "boolean") return String(value);
   return Array.isArray(value) ? "a list" : typeof value === "string" ? "text" : `a value of type ${typeof value}`;
+}
+
+function canOthersRead(path: string): boolean {
+  const OTHERS_READ = 0o004;
+  return process.platform !== "win32" && (statSync(path).mode & OTHERS_READ) !== 0;
 }

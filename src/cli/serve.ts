@@ -19,7 +19,7 @@ const specs: OptionSpecs = {
     value: "ADDRESS:PORT",
     help: "Where publishers and operators come in without a token: loopback only",
   },
-  "secret-file": { value: "FILE", help: "The secret of HS256 tokens, of at least 32 bytes" },
+  "secret-file": { value: "FILE", isSecretFile: true, help: "The secret of HS256 tokens, of at least 32 bytes" },
   secret: { value: "TEXT", help: "The same in the command line, where other users of the machine can see it" },
   jwks: { value: "FILE|URL", help: "Public keys of tokens, as a JSON Web Key Set; by https" },
   "jwks-max-stale": {
@@ -55,11 +55,12 @@ const specs: OptionSpecs = {
   "no-admin": { help: "No admin page" },
   "admin-password-file": {
     value: "FILE",
+    isSecretFile: true,
     help: "The password of the user admin, for the admin page on the public address",
   },
   "prefix-match": { help: "/subscribe/pet hears pets and petstore too" },
   "tls-cert": { value: "FILE", help: "The certificate chain, PEM" },
-  "tls-key": { value: "FILE", help: "Its key, PEM" },
+  "tls-key": { value: "FILE", isSecretFile: true, help: "Its key, PEM" },
   drain: { value: "SECONDS", number: true, help: "Over how long streams are ended at SIGTERM (5)" },
   log: { value: "json|text|off", help: "A line for each request, on standard error (off)" },
 };

@@ -5,7 +5,7 @@ import { helpOf, type OptionSpecs, readOptions, UsageError } from "./options.ts"
 
 const specs: OptionSpecs = {
   "new-secret": { help: "Makes a secret, not a token: 32 bytes at random" },
-  "secret-file": { value: "FILE", help: "The secret of HS256 tokens" },
+  "secret-file": { value: "FILE", isSecretFile: true, help: "The secret of HS256 tokens" },
   secret: { value: "TEXT", help: "The same in the command line, where other users of the machine can see it" },
   subscribe: { value: "PATTERN", multiple: true, help: "What it may subscribe to" },
   publish: { value: "PATTERN", multiple: true, help: "What it may publish to" },

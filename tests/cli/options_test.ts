@@ -1,5 +1,5 @@
 import { assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
@@ -87,5 +87,18 @@ describe("freshet serve", () => {
     const none = await runCli(["serve", "--dev", "--port", "0", ...withConfig({ secret: null })]);
     assertEquals(none.code, 2);
     assertStringIncludes(none.stderr, "secret");
+  });
+});
+
+describe("A secret file", () => {
+  it("that others can read is warned about", { timeout: 30_000 }, async () => {
+    const file = join(folder, "secret");
+    writeFileSync(file, "s".repeat(32));
+    for (const [mode, isWarned] of [[0o644, true], [0o604, true], [0o600, false], [0o640, false]] as const) {
+      chmodSync(file, mode);
+      const { code, stderr } = await runCli(["token", "--secret-file", file, "--user", "ann"]);
+      assertEquals([code, stderr.includes(`--secret-file ${file}`)], [0, isWarned], stderr);
+      assertEquals(stderr.includes("ssss"), false);
+    }
   });
 });
