@@ -1,4 +1,4 @@
-import { type Broker, isShared, tellNodes } from "../broker/broker.ts";
+import { type Broker, isShared, tellNodes, tellOnError } from "../broker/broker.ts";
 import type { Connections, WhichConnections } from "./connections.ts";
 
 /** What nodes tell each other by. */
@@ -42,6 +42,35 @@ export class ConnectionEnds {
       gapEvent: false,
       closeEvent: false,
     });
-    for await (const { data } of subscriber) this.#connections.end(JSON.parse(data));
+    try {
+      for await (const { data } of subscriber) this.#hear(data);
+    } catch (error) {
+      tellOnError(this.#broker, error);
+    }
   }
+
+  /** What cannot be understood is another's mistake: it must not end this node. */
+  #hear(data: string): void {
+    try {
+      this.#connections.end(whichOf(data));
+    } catch (error) {
+      tellOnError(this.#broker, error);
+    }
+  }
+}
+
+/** @throws {TypeError} If another node says what it cannot mean. */
+function whichOf(data: string): WhichConnections {
+  let which: unknown;
+  try {
+    which = JSON.parse(data);
+  } catch {
+    // It is refused below
+  }
+  if (typeof which === "object" && which !== null && Object.keys(which).length === 1) {
+    const { id, user } = which as { id?: unknown; user?: unknown };
+    if (typeof id === "string") return { id };
+    if (typeof user === "string") return { user };
+  }
+  throw new TypeError(`Cannot end connections as a node must name an id or a user: got ${data.slice(0, 80)}`);
 }

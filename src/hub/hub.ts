@@ -21,6 +21,7 @@ import { Pauses } from "../time/pauses.ts";
 import { subscriberOf } from "../server/carried.ts";
 import { full } from "../server/full.ts";
 import { createHandler } from "../server/handler.ts";
+import type { HandlerOptions } from "../server/handler_options.ts";
 import { lastEventIdOf } from "../server/last_event_id.ts";
 import { problem } from "../server/problem.ts";
 import { type Access, accessOf, adminRefusalOf, refusalOf } from "./access.ts";
@@ -109,10 +110,9 @@ export function createHub(options: HubOptions): Hub {
   /** Their places, until their streams are open. */
   const places = new WeakMap<Request, () => void>();
 
-  const streams = createHandler(broker, {
+  const streamOptions: HandlerOptions = {
     topics: (request) => wantedBy(request, accesses.get(request)!),
     patterns: true, // those that the token grants
-    ...(cors && { cors }),
     unknownId: options.unknownId,
     async authorize(request, info) {
       const access = accesses.get(request) ?? await accessOf(request, tokens);
@@ -130,7 +130,10 @@ export function createHub(options: HubOptions): Hub {
       return true;
     },
     ...(prefixMatch && { filter: ({ topics }, request) => isEvents(request) || hasPrefix(topics, request) }),
-  });
+  };
+  const streams = createHandler(broker, { ...streamOptions, ...(cors && { cors }) });
+  // Pages of other origins have nothing to do where nobody is asked who they are
+  const controlStreams = createHandler(broker, streamOptions);
   const numbers: Numbers = {
     node,
     began,
@@ -165,10 +168,10 @@ export function createHub(options: HubOptions): Hub {
   }
 
   /** Opens a stream, and notes it. */
-  async function open(request: Request, info: unknown): Promise<Response> {
+  async function open(request: Request, info: unknown, trusted: boolean): Promise<Response> {
     let response;
     try {
-      response = await streams(request, info);
+      response = await (trusted ? controlStreams : streams)(request, info);
     } finally {
       places.get(request)?.();
     }
@@ -221,14 +224,14 @@ export function createHub(options: HubOptions): Hub {
     }
     if (pathname === "/admin/status.json") return Response.json(compatibleStatus(numbers), { headers: NO_STORE });
     if (pathname === "/admin/events") return adminEvents(numbers);
-    if (pathname === "/admin") return Response.redirect(new URL("/admin/", request.url), 308);
+    if (pathname === "/admin") return new Response(null, { status: 308, headers: { location: "/admin/" } });
     return pathname === "/admin/" ? new Response(adminPage.html, { headers: adminPage.headers }) : notFound(pathname);
   }
 
   async function answer(request: Request, info: unknown, trusted: boolean): Promise<Response> {
     const { pathname } = new URL(request.url);
     if (trusted) accesses.set(request, "trusted");
-    if (/^\/(?:subscribe|events)(?:\/|$)/.test(pathname)) return await open(request, info);
+    if (/^\/(?:subscribe|events)(?:\/|$)/.test(pathname)) return await open(request, info, trusted);
     if (pathname === "/health/live") return new Response("ok\n", { headers: NO_STORE });
     if (pathname === "/health/ready") {
       return draining ? problem(503, "The hub is draining") : new Response("ok\n", { headers: NO_STORE });

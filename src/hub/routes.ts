@@ -19,7 +19,7 @@ export function topicOf(request: Request, prefix: string): string | Response {
 }
 
 /** How many topics one request may subscribe to. */
-const MAX_TOPICS = 256;
+const MAX_TOPICS = 64;
 
 /**
  * The topics and patterns that a request subscribes to, or the answer to one that names none: `/subscribe/<topic>` that
