@@ -27,7 +27,9 @@ export async function orProblem(answer: () => Promise<Response>): Promise<Respon
       return problem(400, error.message);
     }
     if (error instanceof SseError) {
-      return problem(error.code === "id-taken" ? 400 : 503, error.message, { "retry-after": "1" });
+      return error.code === "id-taken"
+        ? problem(409, error.message)
+        : problem(503, error.message, { "retry-after": "1" });
     }
     throw error;
   }
@@ -78,7 +80,10 @@ function publicationOf(body: Uint8Array<ArrayBuffer>, contentType: string): Publ
   if (type === "application/x-www-form-urlencoded" && text.includes("=")) {
     return formPublication(new URLSearchParams(text));
   }
-  if (type === "application/json" || type.endsWith("+json")) return { data: parseJson(text) };
+  if (type === "application/json" || type.endsWith("+json")) {
+    checkJson(text);
+    return { data: text }; // as it came: parsed, a large number would lose its digits
+  }
   if (type === "multipart/form-data") {
     throw new TypeError("Cannot publish as forms must be application/x-www-form-urlencoded: got multipart/form-data");
   }
@@ -107,9 +112,9 @@ function formPublication(form: URLSearchParams): Publication {
   };
 }
 
-function parseJson(text: string): Publication["data"] {
+function checkJson(text: string): void {
   try {
-    return JSON.parse(text);
+    JSON.parse(text);
   } catch (error) {
     throw new TypeError(`Cannot publish as the body is not JSON: got ${(error as Error).message}`);
   }

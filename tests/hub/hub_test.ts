@@ -63,7 +63,7 @@ describe("createHub()", () => {
       ["a form without data", "publish/a", form({ event: "x" }), 400, "no data"],
       ["a field that there is not", "publish/a", form({ data: "", type: "x" }), 400, "type"],
       ["bytes that are not UTF-8", "publish/a", text(Uint8Array.of(0xff)), 400, "UTF-8"],
-      ["an ID of the hub's own form", "publish/a", form({ data: "", id: "~abcdefgh.1" }), 400, "~abcdefgh.1"],
+      ["an ID of the hub's own form", "publish/a", form({ data: "", id: "~abcdefgh.1" }), 409, "~abcdefgh.1"],
       ["a body of 2 MiB", "publish/a", text("x".repeat(2 << 20)), 413, "1048576"],
       ["GET", "publish/a", { method: "GET" }, 405, "GET"],
       ["another path", "elsewhere", text("x"), 404, "/elsewhere"],
