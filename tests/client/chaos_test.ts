@@ -8,7 +8,7 @@ import { serve } from "../support/runtime.ts";
 import { random, SEED } from "../support/seed.ts";
 
 /** How many clients there are in all; each loses its connection about four times. */
-const RUNS = Number(process.env["FRESHET_CHAOS_RUNS"] ?? 700);
+const RUNS = Number(process.env["FRESHET_CLIENT_CHAOS_RUNS"] ?? 700);
 /** How many of them at a time. */
 const AT_ONCE = 25;
 const EVENTS = 20;

@@ -34,7 +34,7 @@ export interface Playing {
 const SHORT: Readonly<Record<string, string>> = {
   FRESHET_SEED: "1",
   FRESHET_MODEL_RUNS: "40",
-  FRESHET_CHAOS_RUNS: "40",
+  FRESHET_CLIENT_CHAOS_RUNS: "40",
   FRESHET_FUZZ_RUNS: "2000",
 };
 
