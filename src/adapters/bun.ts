@@ -17,6 +17,7 @@
 import type { Chunk } from "../broker/chunk.ts";
 import type { LeaveHandler, Sink } from "../broker/sink.ts";
 import type { Subscriber } from "../broker/subscriber.ts";
+import { isAuthority } from "../server/authority.ts";
 import { subscriberOf } from "../server/carried.ts";
 import type { ServeHandler, ServeOptions, Server } from "../server/serve_options.ts";
 import { Serving, urlOf } from "../server/serving.ts";
@@ -80,7 +81,9 @@ export async function serve(handler: ServeHandler, options: ServeOptions = {}): 
     reusePort,
     ...(tls && { tls }),
     async fetch(request, server) {
-      if (request.method === "CONNECT" || !URL.canParse(request.url)) { // a `Host` that is none
+      // Bun joins several hosts by a comma
+      const isAddressed = URL.canParse(request.url) && isAuthority(request.headers.get("host") ?? "");
+      if (request.method === "CONNECT" || !isAddressed) {
         return new Response(null, { status: request.method === "CONNECT" ? 405 : 400 });
       }
       const remoteAddress = server.requestIP(request)?.address ?? "";

@@ -1,4 +1,5 @@
 import type { IncomingMessage } from "node:http";
+import { isAuthority } from "../server/authority.ts";
 import { type Incoming, isOver, type Outgoing } from "./node_outgoing.ts";
 
 /** Methods that no `Request` can be made with: handlers see them all the same, and refuse them. */
@@ -7,7 +8,7 @@ const FORBIDDEN_METHODS: ReadonlySet<string> = new Set(["CONNECT", "TRACE", "TRA
 /**
  * Node's request as a `Request`.
  *
- * @throws {TypeError} If its target is no URL.
+ * @throws {TypeError} If its target is no URL, or its `Host` none.
  */
 export function toRequest(incoming: Incoming, outgoing: Outgoing): Request {
   const { method = "GET", rawHeaders } = incoming;
@@ -16,7 +17,7 @@ export function toRequest(incoming: Incoming, outgoing: Outgoing): Request {
     const name = rawHeaders[i]!;
     if (!name.startsWith(":")) headers.append(name, rawHeaders[i + 1]!); // HTTP/2's pseudo-headers
   }
-  const url = urlOf(incoming);
+  const url = urlOf(incoming, hostOf(incoming));
   if (FORBIDDEN_METHODS.has(method)) return new NodeRequest(url, { headers }, outgoing, method);
   const init: RequestInit & { duplex?: "half" } = { method, headers };
   if (method !== "GET" && method !== "HEAD") {
@@ -95,8 +96,31 @@ function bodyOf(incoming: Incoming): ReadableStream<Uint8Array> {
   }
 }
 
-/** The URL as the client asked for it. A `Host` that is none falls back to the socket's address. */
-function urlOf(incoming: Incoming): string {
+/**
+ * Whom the client asked; `undefined` if it is of a time without `Host`.
+ *
+ * @throws {TypeError} If that is missing, comes twice or is none.
+ */
+function hostOf(incoming: Incoming): string | undefined {
+  const { authority } = incoming as { authority?: string };
+  const hosts = authority === undefined || authority === "" ? [] : [authority];
+  const { rawHeaders, httpVersion } = incoming;
+  let named = 0;
+  for (let i = 0; i < rawHeaders.length; i += 2) {
+    const name = rawHeaders[i]!;
+    if (name.length !== 4 || name.toLowerCase() !== "host") continue;
+    hosts.push(rawHeaders[i + 1]!);
+    named++;
+  }
+  if (hosts.length === 0 && httpVersion === "1.0") return undefined;
+  if (hosts.length === 0 || named > 1 || !hosts.every(isAuthority)) {
+    throw new TypeError("Cannot answer a request that does not name one host");
+  }
+  return hosts[0];
+}
+
+/** The URL as the client asked for it. */
+function urlOf(incoming: Incoming, host: string | undefined): string {
   // Express cuts the mounted path off `url`
   const { originalUrl } = incoming as { originalUrl?: string };
   const target = originalUrl ?? incoming.url ?? "/";
@@ -106,13 +130,7 @@ function urlOf(incoming: Incoming): string {
   }
   const { socket } = incoming;
   const scheme = "encrypted" in socket && socket.encrypted ? "https" : "http";
-  const { authority } = incoming as { authority?: string };
-  const host = authority ?? incoming.headers.host ?? "";
   const path = incoming.method === "CONNECT" ? "/" : target.startsWith("/") ? target : `/${target}`;
-  for (const name of [host, `${socket.localAddress?.includes(":") ? "localhost" : socket.localAddress}`]) {
-    const url = `${scheme}://${name}${path}`;
-    // A host holds none of what begins another part of a URL: else it would choose the path
-    if (/^[^\s/?#@\\]+$/.test(name) && URL.canParse(url)) return url;
-  }
-  return `${scheme}://localhost${path}`;
+  const local = socket.localAddress?.includes(":") ? "localhost" : socket.localAddress;
+  return `${scheme}://${host ?? local ?? "localhost"}${path}`;
 }

@@ -33,11 +33,16 @@ export class RawClient {
     });
   }
 
-  static async open(url: string, head = "GET / HTTP/1.1", headers: Record<string, string> = {}): Promise<RawClient> {
+  /** @param headers Beside `host`, which `undefined` leaves out. */
+  static async open(
+    url: string,
+    head = "GET / HTTP/1.1",
+    headers: Record<string, string | undefined> = {},
+  ): Promise<RawClient> {
     const { hostname, port } = new URL(url);
     const client = new RawClient(connect({ host: hostname, port: Number(port) }));
     const lines = Object.entries({ host: `${hostname}:${port}`, ...headers }).map(([name, value]) =>
-      `${name}: ${value}\r\n`
+      value === undefined ? "" : `${name}: ${value}\r\n`
     );
     await new Promise<void>((resolve, reject) => client.socket.once("connect", resolve).once("error", reject));
     client.socket.write(`${head}\r\n${lines.join("")}\r\n`);
