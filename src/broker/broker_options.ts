@@ -46,9 +46,12 @@ export interface BrokerOptions {
   /**
    * How long a subscriber's connection may take nothing of what waits for it,
    * in milliseconds, before the subscriber is ended with the reason `"timeout"`
-   * and its connection is closed. It is looked at with the heartbeat, so it may take up
-   * to one heartbeat more. A client that reads steadily, however slowly, is not
-   * cut; nor is a loop in the same process. `0` for no limit.
+   * and its connection is closed. The broker looks once a heartbeat, so it may take
+   * up to two heartbeats longer; without heartbeats it looks once in `writeTimeout`.
+   * A client that reads steadily is not cut; nor is a loop in the same process.
+   * But Linux reports room only when about a third of its send buffer is free, so a
+   * client on loopback below roughly 25 kB/s may look stalled for 60 s. Real
+   * networks have smaller buffers. `0` for no limit.
    *
    * @default {60_000}
    */

@@ -308,7 +308,7 @@ export class Cursor implements Subscriber, Receiver, OutletHost {
     return ownPart(chunk, this.#position, this.options, () => this.#state !== state, chunks);
   }
 
-  /** What its overflow policy decides over events becomes of them. */
+  /** Does with new events what the overflow policy decides. */
   #offer(chunk: EntryChunk, live: Live): void {
     const verdict = live.policy.offer(chunk, this.#outlet);
     if (this.#state !== live) return; // `key` may do anything
@@ -332,7 +332,7 @@ export class Cursor implements Subscriber, Receiver, OutletHost {
         this.#become({ is: "catching-up", missing, isFull: false });
         return this.#host.advance(this);
       }
-      live.isPushing = true; // whoever is told may end it: what was taken is its next
+      live.isPushing = true; // the `onGap` hook may end the subscriber, and must not send what we have already taken
       this.#writeGap(missing, lost, true);
       live.isPushing = false;
       if (this.#state !== live) return;

@@ -7,7 +7,7 @@ import { piecesOf, Stint } from "./stint.ts";
 
 /** A group's events leave when they are this many bytes, though the turn has not ended. */
 const FLUSH_BYTES = 65_536;
-/** How far pushing may stay behind the log, in bytes: then those concerned read from the log, which holds it already. */
+/** How far pushing may stay behind the log, in bytes. A group that is further behind reads from the log instead. */
 const MAX_BACKLOG_BYTES = 1 << 22;
 
 /** A group whose receivers are being pushed to, one after the other, over as many turns as it takes. */
@@ -19,13 +19,15 @@ interface Pass {
 }
 
 /**
- * Gathers a turn's events for each group that they reach, and pushes them to all who are live in it: one chunk a group, one
- * write a connection. Groups that are sent the same share the chunk. It gives way to the event loop, and goes on in the
- * order of the log.
+ * Gathers a turn's events for each group that they reach, and pushes them to the group's live subscribers: one chunk for
+ * each group, one write for each connection. Groups that get the same events share the chunk. It gives way to the event
+ * loop, and goes on in the order of the log.
  */
 export class FanOut {
   readonly groups: Groups = new Groups();
-  /** Chunks of the events that wait and are pushed: who is sent only some of a chunk shares what it gets, too. */
+  /**
+   * Chunks of the events that wait and are being pushed. Subscribers that get the same part of a chunk share that part.
+   */
   readonly chunks: Chunks = new Chunks();
   /** Groups with pending events, the one that has waited longest first. */
   readonly #waiting = new Deque<Group>();

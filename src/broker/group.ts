@@ -2,20 +2,20 @@ import { TopicTree } from "../topic.ts";
 import type { EntryChunk } from "./chunk.ts";
 import type { Entry } from "./entry.ts";
 
-/** Who is live in a group: what is new for the group is pushed to it. */
+/** A live subscriber of a group: the group's new events are pushed to it. */
 export interface Receiver {
   readonly group: Group;
-  /** Everything that it was to get up to here, it has got. */
+  /** It has got everything that it should get up to this position. */
   readonly position: number;
   /** Whether each event is work of its own: a filter looks at it, or a loop. */
   readonly takesEach: boolean;
   /** Takes what is new of a chunk. Must not throw. */
   push(chunk: EntryChunk): void;
-  /** Is live no more, and reads what comes after a position from the log. */
+  /** Stops being live, and reads what comes after a position from the log. */
   fallBehind(position: number): void;
 }
 
-/** Subscribers of the very same topics: what one of them is sent, all are. */
+/** All subscribers of the same topics. They are sent the same events. */
 export interface Group {
   readonly key: string;
   readonly topics: readonly string[];
@@ -23,7 +23,7 @@ export interface Group {
   subscribers: number;
   /** Those that are pushed to. */
   readonly live: Set<Receiver>;
-  /** What is new for those that are live, and not being pushed yet. */
+  /** New events for the live subscribers, which are not being pushed yet. */
   pending: Entry[] | undefined;
   /** The bytes of that. */
   pendingBytes: number;
@@ -31,7 +31,7 @@ export interface Group {
   pendingSince: number;
   /** What is being pushed: some have it already. */
   sending: EntryChunk | undefined;
-  /** The position after which all that are live have to read from the log: it would have been too much to hold. */
+  /** Live subscribers must read the log after this position, because too much was waiting for them. */
   overdue: number | undefined;
   /** The newest event that reached it: one that reaches it by two topics comes once. */
   newest: number;
@@ -39,12 +39,12 @@ export interface Group {
   published: number;
 }
 
-/** The groups that there are, found by what they subscribe to. A group is gone with its last subscriber. */
+/** All groups, found by what they subscribe to. A group is removed with its last subscriber. */
 export class Groups {
   readonly #byKey = new Map<string, Group>();
   readonly #tree = new TopicTree<Group>();
 
-  /** The group of these topics, with one subscriber more; made if it is the first. */
+  /** The group of these topics, with one more subscriber. It is made for the first one. */
   join(topics: readonly string[]): Group {
     const sorted = [...new Set(topics)].sort();
     const key = sorted.join("\n"); // no topic holds one
@@ -70,7 +70,7 @@ export class Groups {
     return group;
   }
 
-  /** Takes one subscriber from a group. */
+  /** Removes one subscriber from a group. */
   leave(group: Group): void {
     if (--group.subscribers > 0) return;
     this.#byKey.delete(group.key);

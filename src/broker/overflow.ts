@@ -8,8 +8,8 @@ import type { SubscribeOptions } from "./subscriber.ts";
 const UNDROPPABLE_BYTES = 65_536;
 
 /**
- * What becomes of events: the outlet takes them, they wait in the policy, the subscriber falls behind and reads them from
- * the log later, or it is ended.
+ * What happens to events: the outlet takes them, they wait in the policy, the subscriber falls behind and reads them from
+ * the log later, or the subscriber ends.
  */
 export type Verdict = "write" | "wait" | "behind" | "end";
 
@@ -18,14 +18,17 @@ export interface OverflowPolicy {
   /** Bytes that wait here. */
   readonly bytes: number;
   /**
-   * Decides over events.
+   * Decides what happens to events.
    *
    * @throws What the subscriber's `key` throws.
    */
   offer(chunk: EntryChunk, outlet: Outlet): Verdict;
-  /** What the outlet may take now that it has drained, and the newest position that was dropped before it; 0 if none was. */
+  /** What the outlet may take now that it has drained, and the newest position that was dropped before that; 0 if none was. */
   take(): { readonly lost: number; readonly entries: readonly Entry[] };
-  /** Where to read from instead, to get what waits; `undefined` if nothing does. And what `take` says of what was dropped. */
+  /**
+   * Gives up the queue. Returns the position to read from (`undefined` if the queue is empty), and the newest dropped
+   * position.
+   */
   letGo(): { readonly lost: number; readonly before: number | undefined };
 }
 

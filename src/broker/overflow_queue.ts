@@ -5,17 +5,17 @@ import type { Delivery, Entry } from "./entry.ts";
 interface Waiting {
   readonly entry: Entry;
   readonly key: string;
-  /** Whether a newer one of the same key has taken its place: it takes no bytes any more. */
+  /** Whether a newer entry of the same key has replaced it. It then takes no bytes. */
   replaced: boolean;
 }
 
-/** What waits for a slow subscriber that may lose events: bounded in bytes, the oldest goes first. */
+/** Events that wait for a slow subscriber that may lose some: bounded in bytes, and the oldest is dropped first. */
 export class OverflowQueue {
   readonly #waiting = new Deque<Waiting>();
   readonly #key: ((delivery: Delivery) => string) | undefined;
   /** The newest of each key, if there are keys. */
   readonly #newest = new Map<string, Waiting>();
-  /** How many of those that wait are replaced. */
+  /** How many of the waiting entries are replaced. */
   #replaced = 0;
   #bytes = 0;
 
@@ -32,7 +32,7 @@ export class OverflowQueue {
   /**
    * Adds an entry and makes room.
    *
-   * @returns How many entries went, and the newest position of those that nothing newer has replaced; 0 if none.
+   * @returns How many entries were dropped, and the newest position of those that no newer entry has replaced; 0 if none.
    * @throws What `key` throws, or a `TypeError` if that gives no string. Nothing has changed then.
    */
   push(entry: Entry, maxBytes: number): { dropped: number; lost: number } {
@@ -92,7 +92,7 @@ export class OverflowQueue {
     return undefined;
   }
 
-  /** Lets go of all replaced entries once they are the most. */
+  /** Removes all replaced entries when most entries are replaced. */
   #sweep(): void {
     if (this.#replaced * 2 <= this.#waiting.length) return;
     for (let left = this.#waiting.length; left > 0; left--) {

@@ -20,8 +20,8 @@ export interface PublisherHost {
 }
 
 /**
- * Takes publishes in the order of the calls, one `append` under way at a time:
- * what comes meanwhile goes together in the next.
+ * Takes publishes in the order of the calls. One `append` is under way at a time:
+ * publishes that come meanwhile go together in the next one.
  */
 export class Publisher {
   readonly #host: PublisherHost;
@@ -29,7 +29,7 @@ export class Publisher {
   #queue: Publish[] = [];
   #pending = 0;
   #running: Promise<void> | undefined;
-  /** What the store has been given and has not answered. */
+  /** Publishes that the store has been given and has not answered. */
   #appending: readonly Publish[] = [];
   #gaveUp = false;
 
@@ -66,7 +66,7 @@ export class Publisher {
     while (this.#running !== undefined) await this.#running;
   }
 
-  /** Waits for the store no longer: what it has not answered is rejected. */
+  /** Stops waiting for the store: publishes that it has not answered are rejected. */
   giveUp(): void {
     this.#gaveUp = true;
     for (const { reject } of this.#appending) {
@@ -122,14 +122,14 @@ export class Publisher {
   }
 }
 
-/** What the publisher is told: whether the event may be there all the same, or surely is not. */
+/** The error that the publisher gets: `publish-uncertain` is passed on, anything else becomes `backend-failed`. */
 function failed(cause: unknown): unknown {
   if (cause instanceof SseError) return cause;
   const why = cause instanceof Error ? cause.message : String(cause);
   return new SseError("backend-failed", `Cannot publish as the store refused: got ${why}`, { cause });
 }
 
-/** A promise that knows whether anybody looks at it: a failure that nobody awaits goes to `onError`. */
+/** A promise that knows whether its result is used: a failure that no caller awaits goes to `onError`. */
 class PublishPromise extends Promise<string> {
   #awaited = false;
 
@@ -146,7 +146,7 @@ class PublishPromise extends Promise<string> {
     });
     const reject = (error: unknown): void => {
       Promise.prototype.then.call(promise, undefined, () => {}); // never unhandled
-      // One turn later: whoever awaits it does so by then
+      // One turn later: a caller that awaits it does so by then
       setTimeout(() => promise.#awaited || onError(error), 0);
       settle(error);
     };

@@ -58,7 +58,7 @@ export class StoreWalk {
     const walk = this.#walk;
     let at = 0;
     let wait = RETRY_MS.first;
-    await walk.giveWay(); // those that come in one turn go together
+    await walk.giveWay(); // walkers that come in one turn go together
     for (let from = await walk.next(at); from !== undefined; from = await walk.next(at)) {
       try {
         at = await this.#step(from);
@@ -70,7 +70,7 @@ export class StoreWalk {
       }
     }
     this.#isWalking = false;
-    if (walk.size > 0) void this.#run(); // somebody came while the last answer of `next` was on its way
+    if (walk.size > 0) void this.#run(); // a walker came while the last answer of `next` was on its way
   }
 
   /** @returns How far it led. */
@@ -93,9 +93,9 @@ export class StoreWalk {
   }
 
   /**
-   * Below `removed` something is gone: it depends on whose topics it had for whom that is a gap.
+   * Retention removed events up to `removed`. It is a gap only for subscribers whose topics those events had.
    *
-   * @returns Whether all know: not if nobody stands where the step began any more.
+   * @returns Whether all of them know: `false` if no walker is left where the step began.
    */
   async #tellExpired(from: number, { position: upTo, removed }: ReadResult): Promise<boolean> {
     const removedOf = new Map<Group, number>();
@@ -115,9 +115,9 @@ export class StoreWalk {
   }
 
   /**
-   * Waits for the store, as long as somebody stands where it was asked to read from.
+   * Waits for the store, as long as a walker stands where the store was asked to read from.
    *
-   * @returns `undefined` if nobody does any more.
+   * @returns `undefined` if none is left there.
    * @throws What the store rejects with, or an error if it takes too long.
    */
   #needed<T>(from: number, answer: Promise<T>): Promise<T | undefined> {
@@ -130,7 +130,7 @@ export class StoreWalk {
     return promise.finally(() => clearTimeout(timer));
   }
 
-  /** The topics of all who are here, if they are few. */
+  /** The topics of all walkers here, if they are few. */
   #namedTopics(): readonly string[] | undefined {
     const named = new Set<string>();
     for (const { topics } of this.#walk.groups) {

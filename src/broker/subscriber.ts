@@ -4,11 +4,12 @@ import type { EventMap } from "./event_map.ts";
 import type { LeaveHandler, Sink } from "./sink.ts";
 
 /**
- * Why a subscriber ended: `"left"` (nobody reads any more), `"drain"` (the
- * broker closes), `"overflow"` (its budget was full and `whenFull` is
- * `"close"`), `"timeout"` (its connection took nothing for longer than `writeTimeout`),
- * `"error"` (its snapshot, filter, map or key function failed, or the store),
- * `"kicked"`, `"expired"`, or what `close()` was called with.
+ * Why a subscriber ended: `"left"` (its reader has left), `"drain"` (the broker
+ * closes), `"overflow"` (its budget was full and `overflow` is `"close"`),
+ * `"timeout"` (its connection took nothing for longer than `writeTimeout`),
+ * `"error"` (its snapshot, filter, map or key function failed), `"kicked"`
+ * (`close()` without a reason), `"expired"` (the hub: its token has ended), or the
+ * reason that `close()` was called with. A store that fails ends no subscriber.
  */
 export type CloseReason =
   | "left"

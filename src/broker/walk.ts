@@ -7,10 +7,10 @@ import { piecesOf, Stint } from "./stint.ts";
 /** How many topics that are put into the tree, or events and groups that are looked at there, are a piece of work. */
 const TOPICS_A_PIECE = 8;
 
-/** Who reads the log, and is taken along by a walk. */
+/** A subscriber that reads the log in a walk. */
 export interface Walker {
   readonly group: Group;
-  /** Everything that it was to get up to here, it has got. It stays the same while it is in a walk. */
+  /** It has got everything that it should get up to this position, which does not change while it is in a walk. */
   readonly position: number;
   /** Whether it can take more. */
   readonly hasRoom: boolean;
@@ -41,18 +41,18 @@ export interface Page {
 }
 
 /**
- * Those who are under way along the log, by the place where they stand. A step serves all who stand on it, and what it
+ * The walkers on their way along the log, by their positions. A step serves all walkers that stand on its page, and what it
  * reads is matched once for each group. Its work gives way to the event loop.
  */
 export class Walk {
   readonly #host: WalkHost;
-  /** Those who stand at a position, in no order. */
+  /** The walkers at a position, in no order. */
   readonly #standing = new Map<number, Set<Walker>>();
-  /** Those who came while a step was made: they are not on its page. */
+  /** Walkers that came during a step: they are not on its page. */
   readonly #arriving = new Set<Walker>();
   /** How many walkers each group has here. */
   readonly #groups = new Map<Group, number>();
-  /** Groups that had none: mostly their walkers come back at once, so they are let go of only before the next step. */
+  /** Groups without walkers. They are removed only before the next step, because their walkers usually come back at once. */
   readonly #emptied = new Set<Group>();
   readonly #tree = new TopicTree<Group>();
   readonly #stint = new Stint();
@@ -95,10 +95,10 @@ export class Walk {
   }
 
   /**
-   * Takes in those who have arrived, and says where to step from.
+   * Takes in the walkers that have arrived, and says where to step from.
    *
    * @param at Where the last step led to: the walk goes upwards, and begins anew at the lowest.
-   * @returns The lowest position at which somebody stands and that is not below `at`, else the lowest of all.
+   * @returns The lowest position of a walker that is not below `at`, else the lowest of all.
    */
   async next(at: number): Promise<number | undefined> {
     for (const walker of this.#arriving) {
@@ -117,11 +117,11 @@ export class Walk {
       if (this.#stint.isOver()) await this.giveWay();
     }
     if (above < Infinity && this.#standing.has(above)) return above;
-    // Whoever stood there may have left while this gave way
+    // The walkers there may have left while this gave way
     return lowest < Infinity && this.#standing.has(lowest) ? lowest : this.size > 0 ? await this.next(at) : undefined;
   }
 
-  /** Calls, once, when nobody stands at a position any more. Only the last call is remembered. */
+  /** Calls once, when no walker is left at a position. Only the last call is remembered. */
   onceLeft(position: number, callback: () => void): void {
     if (!this.#standing.has(position)) return callback();
     this.#onLeft = (left) => {
@@ -131,7 +131,7 @@ export class Walk {
     };
   }
 
-  /** Those who stand from one position up to another. */
+  /** The walkers from one position up to another. */
   *between(from: number, upTo: number): IterableIterator<Walker> {
     for (const [position, walkers] of this.#standing) {
       if (position < from || position >= upTo && position !== from) continue;
@@ -139,7 +139,7 @@ export class Walk {
     }
   }
 
-  /** Serves all who stand on a page. */
+  /** Serves all walkers on a page. */
   async serve(from: number, { entries, upTo }: Page): Promise<void> {
     const chunks = new Chunks();
     const reached = new Map<Group, Entry[]>();
@@ -160,14 +160,14 @@ export class Walk {
     }
   }
 
-  /** Lets other work of the event loop have its turn. */
+  /** Lets other work of the event loop run. */
   async giveWay(): Promise<void> {
     await this.#host.turn();
     this.#stint.begin();
   }
 
   /**
-   * Lets other work have its turn if that is due.
+   * Lets other work run if that is due.
    *
    * @param pieces How much work was done.
    */
@@ -243,7 +243,7 @@ class Part {
     return first === undefined ? undefined : first.position - 1;
   }
 
-  /** What comes after a position: made once for all who stand at the same place. */
+  /** What comes after a position: made once for all walkers at the same place. */
   after(position: number): EntryChunk | undefined {
     const start = this.#index(position);
     if (start === this.#entries.length) return undefined;

@@ -3,7 +3,7 @@ import { EventParser, type EventParserOptions } from "../wire/parse.ts";
 import { Permanent } from "./request.ts";
 import { after } from "../time/timer.ts";
 
-/** Who a loop works for. */
+/** What a loop needs of its owner. */
 export interface StreamLoopHost extends EventParserOptions {
   /**
    * Longest silence, in milliseconds, while a connection is made or read; 0 for no limit.
@@ -22,8 +22,8 @@ export interface StreamLoopHost extends EventParserOptions {
 }
 
 /**
- * Connects, reads, waits, and connects again with the last event ID: what `connect()` and `EventSource` stand on. It goes
- * on only while somebody asks it to, so who reads slowly slows the socket.
+ * Connects, reads, waits, and connects again with the last event ID: `connect()` and `EventSource` are built on it. It goes
+ * on only while it is asked to, so an application that reads slowly slows the socket.
  */
 export class StreamLoop {
   readonly #host: StreamLoopHost;
@@ -66,7 +66,7 @@ export class StreamLoop {
   /** Breaks the connection off; `onLost` gets the error. */
   breakOff(error?: unknown): void {
     this.#attempt?.abort(error);
-    this.#reader?.cancel().catch(() => {}); // wakes whoever waits for a chunk, also where an abort does not
+    this.#reader?.cancel().catch(() => {}); // ends a wait for a chunk, also where an abort does not
   }
 
   /** Cuts the wait for the next attempt short: so many milliseconds are left of it, none if it is no more than 0. */
@@ -86,7 +86,7 @@ export class StreamLoop {
     const { signal } = this.#attempt = new AbortController();
     const response = await this.#inTime(unlessAborted(this.#host.request(this.lastEventId, signal), signal));
     signal.throwIfAborted(); // in the same moment: the body is aborted with it
-    this.#reader = response.body!.getReader(); // who makes the attempt has looked
+    this.#reader = response.body!.getReader(); // `attempt` has checked that there is a body
     this.#host.onOpen(response);
   }
 
@@ -102,7 +102,7 @@ export class StreamLoop {
     }
   }
 
-  /** Breaks off what takes too long. */
+  /** Breaks off an attempt or a read that takes too long. */
   #inTime<T>(waiting: Promise<T>): Promise<T> {
     const { inactivityTimeout = 0 } = this.#host;
     if (inactivityTimeout === 0) return waiting;
@@ -125,7 +125,7 @@ export class StreamLoop {
     this.#waitFor = undefined;
   }
 
-  /** Lets go of the attempt. What has not ended of its stream is not dispatched; the last event ID stays. */
+  /** Drops the attempt. An event that is not complete is not dispatched. The last event ID stays. */
   #drop(): void {
     this.breakOff();
     this.#attempt = this.#reader = undefined;
@@ -133,7 +133,7 @@ export class StreamLoop {
   }
 }
 
-/** The response, unless the abort comes first: somebody's `fetch` may not look at its signal. */
+/** The response, unless the abort comes first: a `fetch` of the application may not look at its signal. */
 function unlessAborted(response: Promise<Response>, signal: AbortSignal): Promise<Response> {
   return new Promise((resolve, reject) => {
     signal.onabort = () => reject(signal.reason);

@@ -3,7 +3,7 @@ import type { Subscriber } from "../broker/subscriber.ts";
 import { hostOf } from "./hosts.ts";
 import { endWithRequest } from "./leaving.ts";
 
-/** A response that we have made, and whose it is. */
+/** A response that we made, and its subscriber. */
 interface Carried {
   readonly subscriber: Subscriber;
   readonly body: ReadableStream<Uint8Array>;
@@ -31,9 +31,9 @@ export function carry(subscriber: Subscriber, request: Request, info: unknown, i
         leave();
       })
     );
-    // What middleware has wrapped or cloned: its reader may leave without a word
+    // Middleware wrapped or cloned it: its reader may leave without telling us
     if (!own.isSentAsItIs) watch?.();
-    watch = undefined; // the request need not live as long as the stream
+    watch = undefined; // so that the request may be collected before the stream ends
   });
   const own: Carried = { subscriber, body, isSentAsItIs: false };
   const response = new Response(body, init);

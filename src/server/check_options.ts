@@ -13,7 +13,7 @@ export interface Kind {
 /** A function of any kind. */
 export const FUNCTION: Kind = { must: "a function", is: (value) => typeof value === "function" };
 
-/** A function whose result is looked at at once: one that gives a promise or a generator would be true always. */
+/** A function whose result is used at once. An async function or a generator would always count as true. */
 export const PLAIN_FUNCTION: Kind = {
   must: "a function that is neither async nor a generator",
   is: (value) => typeof value === "function" && !/Async|Generator/.test(Object.prototype.toString.call(value)),

@@ -4,8 +4,8 @@ import type { HeadersInput } from "./headers_input.ts";
 import { problem } from "./problem.ts";
 
 /**
- * The answer to who cannot be served now: `"503"` says so with `Retry-After`, `"retry"` answers 200 with a `retry:` and
- * ends, as a browser's `EventSource` never comes back after an error.
+ * The answer to a client that cannot be served now. `"503"` answers with `Retry-After`. `"retry"` answers 200 with a
+ * `retry:` and ends, because a browser's `EventSource` never comes back after an error.
  *
  * @param wait How long to ask for, in milliseconds; up to half as much is added at random.
  */

@@ -21,7 +21,7 @@ import type { HeadersInput } from "./headers_input.ts";
 export type HandlerInfo = unknown;
 
 /**
- * What {@linkcode createHandler} makes. Its second argument is what the host passes beside the request; it may be left
+ * What {@linkcode createHandler} makes. Its second argument is what the host passes beside the request. It may be left
  * out unless the options need it.
  */
 export type Handler<Info = HandlerInfo> = (
@@ -36,11 +36,12 @@ export type Handler<Info = HandlerInfo> = (
 export interface HandlerOptions<Info = HandlerInfo>
   extends Omit<SubscribeOptions, "lastEventId" | "signal" | "filter" | "snapshot"> {
   /**
-   * What a request subscribes to: topics and patterns for everybody, or a
-   * function that tells the topics of a request, whose patterns need `patterns`.
-   * A `Response` refuses instead. What is not valid is answered with 400, a
-   * function that throws with 500. No function may name a topic whose first
-   * segment begins with `$`.
+   * What a request subscribes to: topics and patterns for every request, or a
+   * function that returns the topics of a request. That function may return
+   * patterns only with `patterns: true`, and no topic whose first segment begins
+   * with `$`. Instead of topics it may return a `Response`, which refuses the
+   * request. Topics that are not valid are answered with 400. If the function
+   * throws, the answer is 500.
    */
   readonly topics:
     | string
@@ -50,8 +51,8 @@ export interface HandlerOptions<Info = HandlerInfo>
       info: Info,
     ) => string | readonly string[] | Response | Promise<string | readonly string[] | Response>);
   /**
-   * Whether what a `topics` function returns may be patterns. Without, a client
-   * that asks for the room `*` gets 400, and not every room.
+   * Whether a `topics` function may return patterns. Otherwise a client that asks
+   * for the room `*` gets 400, and not every room.
    *
    * @default {false}
    */
@@ -64,48 +65,51 @@ export interface HandlerOptions<Info = HandlerInfo>
    */
   readonly methods?: readonly string[] | undefined;
   /**
-   * Asked before anything is subscribed to: `true` lets pass, `false` answers
-   * 403, a `Response` is the answer (401 with `www-authenticate`, say). One that
-   * throws, or says something else, answers 500 and opens nothing.
+   * Called before anything is subscribed to. `true` lets the request pass,
+   * `false` answers 403, and a `Response` is the answer (for example, 401 with
+   * `www-authenticate`). If it throws or returns anything else, the answer is 500
+   * and no stream is opened.
    */
   readonly authorize?:
     | ((request: Request, info: Info) => boolean | Response | Promise<boolean | Response>)
     | undefined;
   /**
-   * Options for the subscriber of a request: what it returns takes the place of
-   * the handler's own options; `undefined` leaves them. Asked after `authorize`
-   * and `topics`. Unless it names a `lastEventId`, that of the request counts.
-   * One that throws, or returns options that are not valid, answers 500.
+   * Options for the subscriber of one request. They replace the handler's own
+   * options; `undefined` keeps those. It is called after `authorize` and
+   * `topics`. The request's last event ID is used unless it returns a
+   * `lastEventId`. If it throws, or returns options that are not valid, the
+   * answer is 500.
    */
   readonly subscribe?:
     | ((request: Request, info: Info) => SubscribeOptions | Promise<SubscribeOptions>)
     | undefined;
   /**
-   * Called with the subscriber of a request before the response is sent: to end
-   * it later by `close()`, say. One that throws ends it and answers 500.
+   * Called with the subscriber of a request before the response is sent. Keep it,
+   * for example, to end it later by `close()`. If this throws, the subscriber
+   * ends and the answer is 500.
    */
   readonly onOpen?: ((subscriber: Subscriber, request: Request) => void) | undefined;
   /**
-   * Pages of which other origins may read.
+   * The other origins whose pages may read.
    *
    * @default none: only pages of the same origin
    */
   readonly cors?: CorsOptions | undefined;
   /**
-   * Whether a client is told to stop for good, with 204: it will not come back.
-   * One that throws answers 500.
+   * Returns whether a client must stop for good. It is answered with 204, and will
+   * not come back. If this throws, the answer is 500.
    */
   readonly gone?: ((request: Request, info: Info) => boolean | Promise<boolean>) | undefined;
   /**
-   * How many streams this handler has open at most.
+   * How many streams this handler may have open.
    *
    * @default {Infinity}
    */
   readonly maxStreams?: number | undefined;
   /**
-   * How long a response may wait to be read, in milliseconds: then its
-   * subscriber is ended, as nobody will. So it goes with a response that could not be sent, or
-   * in whose place a middleware has answered. `0` for no limit.
+   * How long a response may wait to be read, in milliseconds. After that its
+   * subscriber is ended. This also ends the subscriber of a response that could
+   * not be sent, or that middleware replaced. `0` for no limit.
    *
    * @default {10_000}
    */
@@ -113,15 +117,15 @@ export interface HandlerOptions<Info = HandlerInfo>
   /**
    * How a client is answered while `maxStreams` are open, or the broker closes.
    * `"retry"` answers 200 with a `retry:` and ends, so that every client comes
-   * back later. `"503"` says so with `Retry-After`; but a browser's
-   * `EventSource` never comes back after an error.
+   * back later. `"503"` answers with `Retry-After`, but a browser's `EventSource`
+   * never comes back after an error.
    *
    * @default {"retry"}
    */
   readonly whenFull?: "retry" | "503" | undefined;
   /**
-   * How long clients are then asked to wait, in milliseconds, at most 1,000,000,000;
-   * each is given up to half as much more, at random.
+   * How long such clients are asked to wait, in milliseconds, at most 1,000,000,000.
+   * Up to half as much more is added for each client, at random.
    *
    * @default {5_000}
    */
@@ -130,7 +134,7 @@ export interface HandlerOptions<Info = HandlerInfo>
   readonly headers?: HeadersInput | undefined;
   /** Leaves out events for which it returns `false`; see `SubscribeOptions`. */
   readonly filter?: ((delivery: Delivery, request: Request) => boolean) | undefined;
-  /** The present state, for who begins and after a gap; see `SubscribeOptions`. */
+  /** The present state, sent at the start and after a gap; see `SubscribeOptions`. */
   readonly snapshot?:
     | ((why: "start" | "gap", request: Request) => ReturnType<NonNullable<SubscribeOptions["snapshot"]>>)
     | undefined;
@@ -176,7 +180,7 @@ const KINDS: { readonly [Name in keyof Required<HandlerOptions>]: Kind } = {
 };
 
 /**
- * Refuses options of a handler that it could not keep to.
+ * Refuses options that a handler cannot keep to.
  *
  * @throws {TypeError | RangeError} What was wrong, and what was got.
  */
@@ -189,7 +193,7 @@ export function checkHandlerOptions<Info>(options: HandlerOptions<Info>): void {
 }
 
 /**
- * Refuses what a `topics` function has returned and must not have.
+ * Refuses topics that a `topics` function must not return.
  *
  * @throws {TypeError} If one is not a topic, or a pattern where only topics may be, or its first segment begins with `$`.
  */
@@ -221,7 +225,7 @@ const SUBSCRIBE_KINDS: { readonly [Name in keyof Required<SubscribeOptions>]: Ki
 };
 
 /**
- * What `subscribe` has returned, without what is `undefined`.
+ * What `subscribe` has returned, without members that are `undefined`.
  *
  * @throws {TypeError | RangeError} What was wrong, and what was got.
  */

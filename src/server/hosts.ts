@@ -7,15 +7,14 @@ export interface Host {
 const hosts = new WeakMap<Request, Host>();
 
 /**
- * Says who has handed a request over. It promises that it ends the subscriber of a response that it sends as it is when the
- * client leaves, so that nobody has to listen to the request's signal: that costs 0.6 kB (Bun) to 2 kB (Deno) a connection,
- * and Deno warns of it.
+ * Notes which adapter a request came from. That adapter ends the subscriber when the client leaves, if it sends the response
+ * as it is. So no listener on `request.signal` is needed, which would cost 0.6 kB (Bun) to 2 kB (Deno) a connection.
  */
 export function hostedBy(request: Request, host: Host): void {
   hosts.set(request, host);
 }
 
-/** The adapter that has handed a request over; none if it comes from elsewhere. */
+/** The adapter that a request came from; none if it came from elsewhere. */
 export function hostOf(request: Request): Host | undefined {
   return hosts.get(request);
 }

@@ -36,7 +36,7 @@ export class OwnIds<T extends Owned> {
     else if (setOf(found.topics) !== set) this.#byId.set(id, new Map([[setOf(found.topics), found], [set, event]]));
   }
 
-  /** @returns Whether it was there. */
+  /** @returns Whether the event was found and removed. */
   delete({ id, topics, position }: Owned): boolean {
     const found = this.#byId.get(id);
     if (!(found instanceof Map)) return found?.position === position && this.#byId.delete(id);

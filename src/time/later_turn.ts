@@ -1,3 +1,6 @@
-/** Calls in a later turn of the event loop, and no later than that where the runtime can: a timer takes a millisecond. */
+/**
+ * Calls in the next turn of the event loop. Where there is no `setImmediate` it uses a timer, which takes a millisecond or
+ * more.
+ */
 export const laterTurn: (callback: () => void) => unknown =
   (globalThis as { readonly setImmediate?: (callback: () => void) => unknown }).setImmediate ?? setTimeout;
