@@ -24,6 +24,7 @@
  */
 export { SseError, type SseErrorCode } from "./src/errors.ts";
 export type { EventFields, ParsedEvent } from "./src/wire/event.ts";
+export type { HeadersInput } from "./src/wire/fetch_input.ts";
 export type { Gap, GapReason } from "./src/wire/gap.ts";
 export type { Json, JsonEventFields, JsonObject } from "./src/wire/json.ts";
 export { encodeEvent } from "./src/wire/encode.ts";
@@ -64,6 +65,5 @@ export type { EventStreamSource } from "./src/server/event_source.ts";
 export type { EventWriter } from "./src/server/event_writer.ts";
 export { createHandler } from "./src/server/handler.ts";
 export type { Handler, HandlerInfo, HandlerOptions } from "./src/server/handler_options.ts";
-export type { HeadersInput } from "./src/server/headers_input.ts";
 export { lastEventIdOf } from "./src/server/last_event_id.ts";
 export { topicOfPath } from "./src/server/topic_of_path.ts";

@@ -1,3 +1,4 @@
+import type { BodyInput } from "../wire/fetch_input.ts";
 import type { Gap } from "../wire/gap.ts";
 import type { BackoffFunction, BackoffOptions } from "./backoff.ts";
 import type { FetchLike, HeadersSource } from "./request.ts";
@@ -20,9 +21,9 @@ export interface ConnectOptions {
    * The request's body, or a function that makes it, asked at each attempt. A
    * stream can be sent but once: reconnecting then fails with `body-used`.
    */
-  readonly body?: BodyInit | (() => BodyInit | Promise<BodyInit>) | undefined;
+  readonly body?: BodyInput | (() => BodyInput | Promise<BodyInput>) | undefined;
   /** Whether cookies are sent to other origins: as `fetch` has it. */
-  readonly credentials?: RequestCredentials | undefined;
+  readonly credentials?: "include" | "omit" | "same-origin" | undefined;
   /**
    * Makes the requests.
    *

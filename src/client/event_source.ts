@@ -20,12 +20,18 @@ export interface EventSourceInit {
   readonly headers?: HeadersSource | undefined;
 }
 
+/** A `MessageEvent` whose data is text, whatever the platform's types say of it. */
+export type EventSourceMessage = Omit<InstanceType<typeof MessageEvent>, "data"> & {
+  /** The payload. */
+  readonly data: string;
+};
+
 /** What an `EventSource` dispatches beside events of the stream's own types. */
 export interface EventSourceEventMap {
   /** The connection has been made. */
   open: Event;
   /** An event without a type of its own. */
-  message: MessageEvent<string>;
+  message: EventSourceMessage;
   /** The connection is lost: `readyState` says whether for good. */
   error: EventSourceErrorEvent;
 }
@@ -45,9 +51,9 @@ export type EventSourceHandler<E extends Event> = ((this: EventSource, event: E)
 export type EventSourceListener<T extends string> =
   | ((
     this: EventSource,
-    event: T extends keyof EventSourceEventMap ? EventSourceEventMap[T] : MessageEvent<string>,
+    event: T extends keyof EventSourceEventMap ? EventSourceEventMap[T] : EventSourceMessage,
   ) => unknown)
-  | EventListenerObject;
+  | { handleEvent(event: Event): void };
 
 /** § 9.2.2: "an implementation-defined value, probably in the region of a few seconds"; in milliseconds, as in Chromium. */
 const RECONNECTION_TIME = 3_000;
@@ -63,7 +69,7 @@ export interface EventSource {
   /** Called when a connection has been made. */
   onopen: EventSourceHandler<Event>;
   /** Called for each event without a type of its own. */
-  onmessage: EventSourceHandler<MessageEvent<string>>;
+  onmessage: EventSourceHandler<EventSourceMessage>;
   /** Called when the connection is lost: `readyState` says whether for good. */
   onerror: EventSourceHandler<EventSourceErrorEvent>;
   /**
@@ -76,7 +82,7 @@ export interface EventSource {
   addEventListener<T extends string>(
     type: T,
     listener: EventSourceListener<T> | null,
-    options?: boolean | AddEventListenerOptions,
+    options?: Parameters<EventTarget["addEventListener"]>[2],
   ): void;
   /**
    * Stops calling.
@@ -88,7 +94,7 @@ export interface EventSource {
   removeEventListener<T extends string>(
     type: T,
     listener: EventSourceListener<T> | null,
-    options?: boolean | EventListenerOptions,
+    options?: Parameters<EventTarget["removeEventListener"]>[2],
   ): void;
 }
 

@@ -29,6 +29,8 @@ export {
   type EventSourceHandler,
   type EventSourceInit,
   type EventSourceListener,
+  type EventSourceMessage,
 } from "./event_source.ts";
+export type { BodyInput, HeadersInput } from "../wire/fetch_input.ts";
 export type { FetchLike, HeadersSource } from "./request.ts";
 export { ResponseError } from "./response_error.ts";

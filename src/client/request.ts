@@ -1,8 +1,10 @@
+import type { BodyInput, HeadersInput } from "../wire/fetch_input.ts";
+
 /** What the client needs of a `fetch`: give your own to add cookies, a proxy, a test's answers. */
 export type FetchLike = (url: string, init: RequestInit) => Promise<Response>;
 
 /** Headers, or a function that makes them, asked again at each attempt: for tokens that expire. */
-export type HeadersSource = HeadersInit | (() => HeadersInit | Promise<HeadersInit>);
+export type HeadersSource = HeadersInput | (() => HeadersInput | Promise<HeadersInput>);
 
 /** A failure that no further attempt can mend. */
 export class Permanent {
@@ -32,8 +34,8 @@ export function resolveUrl(url: string | URL): URL {
 
 /** What an attempt asks with. */
 export interface RequestOptions {
-  readonly body?: BodyInit | (() => BodyInit | Promise<BodyInit>) | undefined;
-  readonly credentials?: RequestCredentials | undefined;
+  readonly body?: BodyInput | (() => BodyInput | Promise<BodyInput>) | undefined;
+  readonly credentials?: "include" | "omit" | "same-origin" | undefined;
   readonly fetch?: FetchLike | undefined;
   readonly headers?: HeadersSource | undefined;
   readonly method?: string | undefined;

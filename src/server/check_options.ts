@@ -1,4 +1,4 @@
-import type { HeadersInput } from "./headers_input.ts";
+import type { HeadersInput } from "../wire/fetch_input.ts";
 
 /** What an option must be. */
 export interface Kind {

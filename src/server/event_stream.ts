@@ -6,7 +6,7 @@ import { type JsonEventFields, withText } from "../wire/json.ts";
 import { checkOptions, FUNCTION, HEADERS, type Kind, numberFrom, PLAIN_FUNCTION } from "./check_options.ts";
 import { checkSource, eventsOf, type EventStreamSource } from "./event_source.ts";
 import { eventStreamHeaders } from "./headers.ts";
-import type { HeadersInput } from "./headers_input.ts";
+import type { HeadersInput } from "../wire/fetch_input.ts";
 
 /** Options for {@linkcode eventStream}. */
 export interface EventStreamOptions {

@@ -1,6 +1,6 @@
 import { encodeChecked } from "../wire/encode.ts";
 import { eventStreamHeaders } from "./headers.ts";
-import type { HeadersInput } from "./headers_input.ts";
+import type { HeadersInput } from "../wire/fetch_input.ts";
 import { problem } from "./problem.ts";
 
 /**

@@ -15,7 +15,7 @@ import {
   PLAIN_FUNCTION,
 } from "./check_options.ts";
 import { CORS, type CorsOptions } from "./cors.ts";
-import type { HeadersInput } from "./headers_input.ts";
+import type { HeadersInput } from "../wire/fetch_input.ts";
 
 /** What a host passes beside the request: a runtime's information about the connection, or anything else. */
 export type HandlerInfo = unknown;

@@ -1,4 +1,4 @@
-import type { HeadersInput } from "./headers_input.ts";
+import type { HeadersInput } from "../wire/fetch_input.ts";
 
 /** Headers of every event stream: nobody on the way may keep, change or hold it back. */
 const EVENT_STREAM_HEADERS: Readonly<Record<string, string>> = {
