@@ -45,8 +45,16 @@ const specs: OptionSpecs = {
   "retain-age": { value: "SECONDS", number: true, help: "How long events are kept" },
   "allow-origin": { value: "ORIGIN", multiple: true, help: "Pages of which origins may read; * for all" },
   "trust-proxy": { value: "CIDR", multiple: true, help: "Proxies whose X-Forwarded-For is believed" },
-  "max-connections": { value: "N", number: true, help: "Streams that may be open" },
-  "max-connections-per-ip": { value: "N", number: true, help: "Streams that one address may have open" },
+  "max-connections": { value: "N", number: true, help: "Streams that may be open (10000)" },
+  "max-connections-per-ip": {
+    value: "N",
+    number: true,
+    help: "Streams that one address, of IPv6 one /64, may have open (100)",
+  },
+  "max-connections-per-user": { value: "N", number: true, help: "Streams that one user may have open (100)" },
+  "max-buffered-bytes": { value: "N", number: true, help: "Bytes held for a client that reads slowly (1048576)" },
+  "max-body-bytes": { value: "N", number: true, help: "The largest body that may be published (1048576)" },
+  "body-timeout": { value: "SECONDS", number: true, help: "How long a body may take to come (30)" },
   "unknown-id": {
     value: "all|start",
     help: "What an unknown last event ID gets: all that is kept, or what is new (all)",
@@ -101,6 +109,7 @@ export async function serveCommand(args: readonly string[]): Promise<number> {
     process.stderr.write("freshet: nobody can publish: give --bind-control, or --secret-file or --jwks for tokens\n");
   }
   const unknownId = unknownIdOf(options);
+  const bodyTimeout = options.number("body-timeout");
   const where = options.text("store") ?? "memory";
   const workers = options.number("workers", 1);
   if (workers !== undefined && workerNumber() === undefined) {
@@ -136,6 +145,10 @@ export async function serveCommand(args: readonly string[]): Promise<number> {
       trustedProxies: options.list("trust-proxy"),
       maxConnections: options.number("max-connections", 1),
       maxConnectionsPerAddress: options.number("max-connections-per-ip", 1),
+      maxConnectionsPerUser: options.number("max-connections-per-user", 1),
+      maxBufferedBytes: options.number("max-buffered-bytes"),
+      maxBodyBytes: options.number("max-body-bytes", 1),
+      bodyTimeout: bodyTimeout === undefined ? undefined : bodyTimeout * 1_000,
       prefixMatch: options.has("prefix-match"),
       unknownId,
       admin: options.has("no-admin") ? false : adminOf(options),

@@ -48,3 +48,14 @@ export class ClientAddresses {
 function plain(address: string): string {
   return address.replace(/^::ffff:(?=\d+\.)/i, "");
 }
+
+/** What is counted as one address: of IPv6 a network of 64 bits, as whoever has one of its addresses has them all. */
+export function networkOf(address: string): string {
+  if (isIP(address) !== 6) return address;
+  const bare = address.split("%", 1)[0]!; // the zone of a link-local address
+  const [head = "", tail] = new URL(`http://[${bare}]/`).hostname.slice(1, -1).split("::");
+  const groups = head === "" ? [] : head.split(":");
+  const after = tail === undefined || tail === "" ? [] : tail.split(":");
+  const zeros = Array.from({ length: 8 - groups.length - after.length }, () => "0");
+  return `${[...groups, ...zeros, ...after].slice(0, 4).join(":")}::/64`;
+}

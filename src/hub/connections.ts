@@ -1,4 +1,5 @@
 import type { Subscriber } from "../broker/subscriber.ts";
+import { networkOf } from "./client_address.ts";
 
 /** One open stream. */
 export interface Connection {
@@ -26,7 +27,8 @@ const EXPIRY_MS = 1_000;
 export class Connections {
   readonly #open = new Map<string, Connection>();
   readonly #bySubscriber = new WeakMap<Subscriber, Connection>();
-  readonly #perAddress = new Map<string, number>();
+  /** By network, and by user. */
+  readonly #counts = new Map<string, number>();
   #reserved = 0;
   #expiring = 0;
   #timer: ReturnType<typeof setInterval> | undefined;
@@ -41,9 +43,14 @@ export class Connections {
     return this.#open.size + this.#reserved;
   }
 
-  /** How many an address has, those that are about to be opened too. */
+  /** How many a network has, of IPv6 a /64, those that are about to be opened too. */
   countOf(address: string): number {
-    return this.#perAddress.get(address) ?? 0;
+    return this.#counts.get(networkKey(address)) ?? 0;
+  }
+
+  /** How many a user has, those that are about to be opened too. */
+  countOfUser(user: string): number {
+    return this.#counts.get(userKey(user)) ?? 0;
   }
 
   /**
@@ -51,12 +58,12 @@ export class Connections {
    *
    * @returns Gives it back.
    */
-  reserve(address: string): () => void {
+  reserve(address: string, user?: string): () => void {
     this.#reserved++;
-    this.#perAddress.set(address, this.countOf(address) + 1);
+    this.#count(address, user, 1);
     return () => {
       this.#reserved--;
-      this.#leave(address);
+      this.#count(address, user, -1);
     };
   }
 
@@ -66,10 +73,10 @@ export class Connections {
 
   /** Notes one until it ends. */
   add(connection: Connection): void {
-    const { id, subscriber, address, expires } = connection;
+    const { id, subscriber, address, user, expires } = connection;
     this.#open.set(id, connection);
     this.#bySubscriber.set(subscriber, connection);
-    this.#perAddress.set(address, this.countOf(address) + 1);
+    this.#count(address, user, 1);
     if (expires !== undefined && this.#expiring++ === 0) this.#timer = setInterval(() => this.#expire(), EXPIRY_MS);
     subscriber.onceClosed(this.#forget);
   }
@@ -88,16 +95,18 @@ export class Connections {
   }
 
   readonly #forget = (subscriber: Subscriber): void => {
-    const { id, address, expires } = this.#bySubscriber.get(subscriber)!;
+    const { id, address, user, expires } = this.#bySubscriber.get(subscriber)!;
     this.#open.delete(id);
-    this.#leave(address);
+    this.#count(address, user, -1);
     if (expires !== undefined && --this.#expiring === 0) clearInterval(this.#timer);
   };
 
-  #leave(address: string): void {
-    const left = this.countOf(address) - 1;
-    if (left === 0) this.#perAddress.delete(address);
-    else this.#perAddress.set(address, left);
+  #count(address: string, user: string | undefined, step: 1 | -1): void {
+    for (const key of [networkKey(address), ...(user === undefined ? [] : [userKey(user)])]) {
+      const count = (this.#counts.get(key) ?? 0) + step;
+      if (count === 0) this.#counts.delete(key);
+      else this.#counts.set(key, count);
+    }
   }
 
   #expire(): void {
@@ -106,4 +115,12 @@ export class Connections {
       if (expires !== undefined && expires <= now) void subscriber.close("expired");
     }
   }
+}
+
+function networkKey(address: string): string {
+  return `network ${networkOf(address)}`;
+}
+
+function userKey(user: string): string {
+  return `user ${user}`;
 }

@@ -4,7 +4,7 @@ import { problem } from "../server/problem.ts";
 import { channelTopic, userTopic } from "./channel.ts";
 import type { ConnectionEnds } from "./connection_ends.ts";
 import { publicationsOf } from "./emit.ts";
-import { orProblem, readForm } from "./publish.ts";
+import { type BodyLimits, orProblem, readForm } from "./publish.ts";
 import type { Tokens } from "./tokens.ts";
 
 /** In an emit, everybody in the channel. */
@@ -14,11 +14,11 @@ const EVERYBODY = "*";
 export function emit(
   publisher: Pick<Broker, "publish">,
   request: Request,
-  maxBodyBytes: number,
+  bodies: BodyLimits,
   refuse: (topic: string) => Response | undefined,
 ): Promise<Response> {
   return orProblem(async () => {
-    const form = await readForm(request, maxBodyBytes);
+    const form = await readForm(request, bodies);
     const [channel, userId, payload] = fieldsOf(form, ["channel", "userId", "payload"]);
     const topic = userId === EVERYBODY ? channelTopic(channel!) : userTopic({ channel: channel!, userId: userId! });
     const refusal = refuse(topic);
@@ -31,10 +31,10 @@ export function emit(
 }
 
 /** Answers `POST /token/`: a token for a user of a channel, valid for `exp` seconds. */
-export function makeToken(tokens: Tokens | undefined, request: Request, maxBodyBytes: number): Promise<Response> {
+export function makeToken(tokens: Tokens | undefined, request: Request, bodies: BodyLimits): Promise<Response> {
   return orProblem(async () => {
     if (tokens === undefined || !tokens.canSign) return problem(501, "This hub has no secret to make tokens with");
-    const form = await readForm(request, maxBodyBytes);
+    const form = await readForm(request, bodies);
     const [userId, channel, exp] = fieldsOf(form, ["userId", "channel", "exp"]);
     if (!/^[0-9]{1,10}$/.test(exp!) || exp === "0") {
       throw new TypeError(`The field exp must be a number of seconds from 1: got ${JSON.stringify(exp)}`);

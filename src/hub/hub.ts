@@ -33,7 +33,7 @@ import { Connections } from "./connections.ts";
 import { emit, endConnections, makeToken } from "./control.ts";
 import { checkHubOptions, type HubOptions } from "./hub_options.ts";
 import { page } from "./page.ts";
-import { publish } from "./publish.ts";
+import { type BodyLimits, publish } from "./publish.ts";
 import { topicOf, wantedOf } from "./routes.ts";
 import { Sampler } from "./sampler.ts";
 import { compatibleStatus, metrics, type Numbers, status } from "./status.ts";
@@ -88,9 +88,9 @@ const RETRY_MS = 5_000;
  */
 export function createHub(options: HubOptions): Hub {
   checkHubOptions(options);
-  const { broker = new Broker(), maxBodyBytes = 1 << 20, cors, prefixMatch = false, node = "freshet", onRequest } =
-    options;
-  const { maxConnections = Infinity, maxConnectionsPerAddress = Infinity } = options;
+  const { broker = new Broker(), cors, prefixMatch = false, node = "freshet", onRequest } = options;
+  const { maxConnections = 10_000, maxConnectionsPerAddress = 100, maxConnectionsPerUser = 100 } = options;
+  const bodies: BodyLimits = { maxBytes: options.maxBodyBytes ?? 1 << 20, timeout: options.bodyTimeout ?? 30_000 };
   const tokens = options.tokens === undefined
     ? undefined
     : new Tokens(options.tokens, (error) => void tellOnError(broker, error));
@@ -114,6 +114,7 @@ export function createHub(options: HubOptions): Hub {
     topics: (request) => wantedBy(request, accesses.get(request)!),
     patterns: true, // those that the token grants
     unknownId: options.unknownId,
+    maxBufferedBytes: options.maxBufferedBytes,
     async authorize(request, info) {
       const access = accesses.get(request) ?? await accessOf(request, tokens);
       if (access instanceof Response) return access;
@@ -123,10 +124,14 @@ export function createHub(options: HubOptions): Hub {
       const refusal = refusalOf(access, "subscribe", wanted, anonymous);
       if (refusal !== undefined) return refusal;
       const address = addresses.of(request, info);
+      const user = typeof access === "object" ? access.user : undefined;
+      const isCounted = access !== "trusted" && address !== "";
       if (
-        draining || connections.taken >= maxConnections || connections.countOf(address) >= maxConnectionsPerAddress
+        draining || connections.taken >= maxConnections ||
+        (isCounted && connections.countOf(address) >= maxConnectionsPerAddress) ||
+        (user !== undefined && connections.countOfUser(user) >= maxConnectionsPerUser)
       ) return full("retry", RETRY_MS);
-      places.set(request, connections.reserve(address));
+      places.set(request, connections.reserve(address, user));
       return true;
     },
     ...(prefixMatch && { filter: ({ topics }, request) => isEvents(request) || hasPrefix(topics, request) }),
@@ -201,18 +206,18 @@ export function createHub(options: HubOptions): Hub {
       const access = trusted ? "trusted" : await accessOf(request, tokens);
       if (access instanceof Response) return access;
       if (first === "emit") {
-        return emit(publisher, request, maxBodyBytes, (topic) => refusalOf(access, "publish", [topic]));
+        return emit(publisher, request, bodies, (topic) => refusalOf(access, "publish", [topic]));
       }
       const topic = topicOf(request, "/publish/");
       if (topic instanceof Response) return topic;
-      return refusalOf(access, "publish", [topic]) ?? publish(publisher, request, topic, maxBodyBytes);
+      return refusalOf(access, "publish", [topic]) ?? publish(publisher, request, topic, bodies);
     }
     if (!["token", "connections", "status", "metrics", "admin"].includes(first)) return notFound(pathname);
     if (first === "admin" && options.admin === false) return problem(403, "The admin page is turned off");
     const refusal = trusted ? undefined : await adminRefusalOf(request, tokens, password);
     if (refusal !== undefined) return refusal;
     if (first === "token") {
-      return request.method === "POST" ? makeToken(tokens, request, maxBodyBytes) : wrongMethod(request, "POST");
+      return request.method === "POST" ? makeToken(tokens, request, bodies) : wrongMethod(request, "POST");
     }
     if (first === "connections") {
       return request.method === "DELETE" ? endConnections(ends, request) : wrongMethod(request, "DELETE");

@@ -46,15 +46,35 @@ export interface HubOptions {
    * How many streams may be open. Who comes after that is answered with a
    * `retry:`, as a browser would not come back after an error.
    *
-   * @default {Infinity}
+   * @default {10_000}
    */
   readonly maxConnections?: number | undefined;
   /**
-   * How many streams one address may have open.
+   * How many streams one address may have open; of IPv6 one network of 64 bits. Whoever comes by `control`,
+   * or from an address that is not known, is not counted.
    *
-   * @default {Infinity}
+   * @default {100}
    */
   readonly maxConnectionsPerAddress?: number | undefined;
+  /**
+   * How many streams one user may have open, by the token's `sub` or `userId`.
+   *
+   * @default {100}
+   */
+  readonly maxConnectionsPerUser?: number | undefined;
+  /**
+   * Bytes held for a client that reads more slowly than others publish.
+   *
+   * @default {1_048_576}
+   */
+  readonly maxBufferedBytes?: number | undefined;
+  /**
+   * How long a publisher may take to send a body, in milliseconds; then it is
+   * answered with 408. `0` for as long as it takes.
+   *
+   * @default {30_000}
+   */
+  readonly bodyTimeout?: number | undefined;
   /**
    * Whether `/subscribe/pet` hears every topic that begins so, `pets` and
    * `petstore/a` too, as mroth/sseserver has it.
@@ -117,6 +137,9 @@ const KINDS: Readonly<Record<keyof HubOptions, Kind>> = {
   trustedProxies: LIST,
   maxConnections: numberFrom(1),
   maxConnectionsPerAddress: numberFrom(1),
+  maxConnectionsPerUser: numberFrom(1),
+  maxBufferedBytes: numberFrom(0),
+  bodyTimeout: numberFrom(0),
   prefixMatch: BOOLEAN,
   unknownId: oneOf("all", "start"),
   admin: {

@@ -2,16 +2,17 @@ import type { Broker } from "../broker/broker.ts";
 import type { Publication } from "../broker/broker_options.ts";
 import { SseError } from "../errors.ts";
 import { problem } from "../server/problem.ts";
+import { after } from "../time/timer.ts";
 
 /** Answers `POST /publish/<topic…>`: 201 and the ID, or a problem that says why nothing was published. */
 export function publish(
   publisher: Pick<Broker, "publish">,
   request: Request,
   topic: string,
-  maxBodyBytes: number,
+  bodies: BodyLimits,
 ): Promise<Response> {
   return orProblem(async () => {
-    const body = await readBody(request, maxBodyBytes);
+    const body = await readBody(request, bodies);
     const id = await publisher.publish(topic, publicationOf(body, request.headers.get("content-type") ?? ""));
     return Response.json({ id, topic }, { status: 201, headers: { "cache-control": "no-store" } });
   });
@@ -35,26 +36,50 @@ export async function orProblem(answer: () => Promise<Response>): Promise<Respon
   }
 }
 
+/** What a body may cost. */
+export interface BodyLimits {
+  /** The most bytes. */
+  readonly maxBytes: number;
+  /** How long it may take to come, in milliseconds; `0` for as long as it takes. */
+  readonly timeout: number;
+}
+
 /**
  * The body.
  *
- * @throws {Response} The answer to one that is too large; what follows of it is not read.
+ * @throws {Response} The answer to one that is too large or too slow; what follows of it is not read.
  */
-async function readBody(request: Request, maxBytes: number): Promise<Uint8Array<ArrayBuffer>> {
+async function readBody(request: Request, { maxBytes, timeout }: BodyLimits): Promise<Uint8Array<ArrayBuffer>> {
   const tooLarge = (): Response =>
     problem(413, `The body must be at most ${maxBytes} bytes: got more`, { connection: "close" });
   if (Number(request.headers.get("content-length") ?? 0) > maxBytes) {
     await request.body?.cancel();
     throw tooLarge();
   }
-  const chunks: Uint8Array<ArrayBuffer>[] = [];
-  let length = 0;
-  for await (const chunk of request.body ?? []) {
-    length += chunk.byteLength;
-    if (length > maxBytes) throw tooLarge();
-    chunks.push(new Uint8Array(chunk));
+  if (request.body === null) return new Uint8Array();
+  const reader = request.body.getReader();
+  let isLate = false;
+  const stopWaiting = timeout === 0 ? () => {} : after(timeout, () => {
+    isLate = true;
+    void reader.cancel().catch(() => {}); // ends the read that waits
+  });
+  try {
+    const chunks: Uint8Array<ArrayBuffer>[] = [];
+    let length = 0;
+    for (;;) {
+      const { done, value } = await reader.read();
+      if (isLate) throw problem(408, `The body must come within ${timeout} ms`, { connection: "close" });
+      if (done) return new Uint8Array(await new Blob(chunks).arrayBuffer());
+      length += value.byteLength;
+      if (length > maxBytes) {
+        void reader.cancel().catch(() => {});
+        throw tooLarge();
+      }
+      chunks.push(new Uint8Array(value));
+    }
+  } finally {
+    stopWaiting();
   }
-  return new Uint8Array(await new Blob(chunks).arrayBuffer());
 }
 
 /**
@@ -62,10 +87,10 @@ async function readBody(request: Request, maxBytes: number): Promise<Uint8Array<
  *
  * @throws {Response | TypeError} If the body is too large, or is no form.
  */
-export async function readForm(request: Request, maxBytes: number): Promise<URLSearchParams> {
+export async function readForm(request: Request, bodies: BodyLimits): Promise<URLSearchParams> {
   const fields = new URLSearchParams(new URL(request.url).search);
   const type = (request.headers.get("content-type") ?? "").split(";", 1)[0]!.trim().toLowerCase();
-  const body = await readBody(request, maxBytes);
+  const body = await readBody(request, bodies);
   if (body.length > 0 && type !== "application/x-www-form-urlencoded") {
     throw new TypeError(`The body must be application/x-www-form-urlencoded: got ${type || "no type"}`);
   }
