@@ -3,7 +3,7 @@ import { hostname } from "node:os";
 import process from "node:process";
 import { Broker } from "../broker/broker.ts";
 import { createHub, type Hub, type RequestLog, type TokenOptions } from "../hub/hub.ts";
-import { localOnly } from "../hub/local_only.ts";
+import { localOnly, namedOnly } from "../hub/local_only.ts";
 import type { Server } from "../server/serve_options.ts";
 import { type Address, addressOf, isLocal, listening, nativeServe, sharingServe } from "./address.ts";
 import { helpOf, type Options, type OptionSpecs, readOptions, UsageError } from "./options.ts";
@@ -44,6 +44,11 @@ const specs: OptionSpecs = {
   "retain-events": { value: "N", number: true, help: "How many events are kept" },
   "retain-age": { value: "SECONDS", number: true, help: "How long events are kept" },
   "allow-origin": { value: "ORIGIN", multiple: true, help: "Pages of which origins may read; * for all" },
+  "allow-host": {
+    value: "NAME",
+    multiple: true,
+    help: "What Host may be, beside this machine, on a loopback address where no token is asked for",
+  },
   "trust-proxy": { value: "CIDR", multiple: true, help: "Proxies whose X-Forwarded-For is believed" },
   "max-connections": { value: "N", number: true, help: "Streams that may be open (10000)" },
   "max-connections-per-ip": {
@@ -158,7 +163,7 @@ export async function serveCommand(args: readonly string[]): Promise<number> {
     closing.push(() => hub.close());
     const servers: Server[] = [];
     closing.push(() => Promise.all(servers.map((server) => server.close())));
-    for await (const server of listen(hub, isDev, options, address, control)) servers.push(server);
+    for await (const server of listen(hub, isDev, options, address, control, tokens)) servers.push(server);
     const urls = servers.map(({ url }) => url);
     if (workerNumber() !== undefined) reportListening(urls);
     else process.stdout.write(isDev ? greeting(urls[0]!) : `Freshet listens on ${urls.join(" and ")}\n`);
@@ -177,6 +182,7 @@ async function* listen(
   options: Options,
   address: Address,
   control: Address | undefined,
+  tokens: TokenOptions | undefined,
 ): AsyncGenerator<Server> {
   const isWorker = workerNumber() !== undefined;
   const serve = listening(isWorker ? await sharingServe() : await nativeServe());
@@ -190,7 +196,12 @@ async function* listen(
   if (isDev) return yield await serve(localOnly(hub.control), { ...address, ...tls }); // its streams may come back at once
   const drain = (options.number("drain") ?? 5) * 1_000;
   const onClosing = (): Promise<void> => hub.drain(drain);
-  yield await serve(hub.public, { ...address, ...tls, onClosing });
+  const isOpen = isLocal(address) && tokens === undefined;
+  yield await serve(isOpen ? namedOnly(hub.public, options.list("allow-host")) : hub.public, {
+    ...address,
+    ...tls,
+    onClosing,
+  });
   if (control !== undefined) yield await serve(localOnly(hub.control), { ...control, onClosing });
 }
 

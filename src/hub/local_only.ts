@@ -21,6 +21,23 @@ export function localOnly(handler: (request: Request, info?: unknown) => Promise
   };
 }
 
+/**
+ * Lets pass what names this machine, or a name that is allowed, as its `Host`: else a page of another name that was bent to
+ * us (DNS rebinding) could read what anybody may.
+ */
+export function namedOnly(
+  handler: (request: Request, info?: unknown) => Promise<Response>,
+  allowed: readonly string[],
+): typeof handler {
+  const names = new Set(allowed.map((name) => name.toLowerCase()));
+  // deno-lint-ignore require-await
+  return async (request, info) => {
+    const { hostname } = new URL(request.url);
+    if (isLoopback(hostname) || names.has(hostname)) return handler(request, info);
+    return problem(403, `The host must be a loopback address, or one that is allowed: got ${hostname}`);
+  };
+}
+
 /** Whether a host name or address is this machine's own and nobody else's. */
 export function isLoopback(hostname: string): boolean {
   return /^(?:localhost|127(?:\.[0-9]{1,3}){3}|\[?::1\]?)$/.test(hostname);
