@@ -65,8 +65,9 @@ export async function ask(
   } catch (error) {
     throw new Permanent(error);
   }
-  // § 9.2.2, step 11: the cache mode
-  const init: RequestInit = { method, headers, cache: "no-store", signal };
+  const init: RequestInit = { method, headers, signal };
+  // § 9.2.2, step 11: the cache mode. Workers of before November 2024 have none, and refuse the member
+  if ("cache" in Request.prototype) init.cache = "no-store";
   // Not every `fetch` knows these: told only what is wanted
   if (credentials !== undefined) init.credentials = credentials;
   if (body !== undefined) {

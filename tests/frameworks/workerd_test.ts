@@ -36,13 +36,15 @@ export default {
     }
   });
 
-  it("connect() works", { timeout: 60_000 }, async () => {
-    const { Miniflare } = await import("miniflare");
-    await using server = await ScriptedServer.start([
-      { chunks: ["id: 1\ndata: a\n\n"], then: "end" },
-      { chunks: ["data: b\n\n"] },
-    ]);
-    const script = bundle(`import { connect } from "client";
+  // Before November 2024 its `fetch` refuses the member `cache`
+  for (const compatibilityDate of ["2024-01-01", "2026-07-01"]) {
+    it(`connect() works, compatible with ${compatibilityDate}`, { timeout: 60_000 }, async () => {
+      const { Miniflare } = await import("miniflare");
+      await using server = await ScriptedServer.start([
+        { chunks: ["id: 1\ndata: a\n\n"], then: "end" },
+        { chunks: ["data: b\n\n"] },
+      ]);
+      const script = bundle(`import { connect } from "client";
 export default {
   async fetch(): Promise<Response> {
     const seen: string[] = [];
@@ -52,13 +54,17 @@ export default {
     return Response.json(seen);
   },
 };`);
-    const worker = new Miniflare({ modules: true, script, compatibilityDate: "2026-07-01" });
-    try {
-      const response = await worker.dispatchFetch("http://localhost/");
-      assertEquals(await response.json(), ["a1", "b1"]);
-      assertEquals(server.requests.map(({ headers }) => headers["last-event-id"]), [undefined, "1"]);
-    } finally {
-      await worker.dispose();
-    }
-  });
+      const worker = new Miniflare({ modules: true, script, compatibilityDate });
+      try {
+        const response = await worker.dispatchFetch("http://localhost/");
+        assertEquals(await response.json(), ["a1", "b1"]);
+        assertEquals(
+          server.requests.map(({ headers }) => headers["last-event-id"]),
+          [undefined, "1"],
+        );
+      } finally {
+        await worker.dispose();
+      }
+    });
+  }
 });
