@@ -2,12 +2,14 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Http2ServerResponse, Http2Session } from "node:http2";
 import type { Socket } from "node:net";
 import { after } from "../time/timer.ts";
-import { type Incoming, isHttp1, LINGER_MS, type Outgoing, reset } from "./node_outgoing.ts";
+import { endSoon, type Incoming, isHttp1, LINGER_MS, type Outgoing, reset } from "./node_outgoing.ts";
 
 /** Bytes of a request's body that are read and dropped once it is answered, so that its connection can go on. */
 const DRAIN_BYTES = 262_144;
 /** Requests that one connection of HTTP/1.1 may have sent without waiting for answers. */
 const MAX_PIPELINED = 100;
+
+const NO_TUNNEL = "HTTP/1.1 405 Method Not Allowed\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
 
 /** The error code of a stream of HTTP/2 that is not needed any more (RFC 9113, § 7). */
 const CANCEL = 8;
@@ -21,7 +23,8 @@ export class Connections {
   /** Those that no request is under way on. */
   readonly #idle = new Set<Socket>();
   readonly #sessions = new Set<Http2Session>();
-  readonly #underWay = new Map<Socket | Http2Session, number>();
+  /** Weak: of requests that wait behind another when their connection closes, Node tells nothing. */
+  readonly #underWay = new WeakMap<Socket | Http2Session, number>();
   // One function for all, called as a method of what has closed: ten thousand connections need no closures
   readonly #onSocketClose: (this: Socket) => void;
   readonly #onResponseClose: (this: ServerResponse) => void;
@@ -69,6 +72,17 @@ export class Connections {
     outgoing.on("close", this.#onResponseClose);
     if (underWay > MAX_PIPELINED) socket.destroy();
     return underWay <= MAX_PIPELINED;
+  }
+
+  /**
+   * Answers a request for a tunnel with 405, and ends its connection. Node has let go of that connection: nobody else hears
+   * of its errors, and a response that is under way there cannot go on.
+   */
+  refuseTunnel(socket: Socket): void {
+    socket.on("error", () => {}); // a client that resets; `close` follows
+    if (this.#underWay.has(socket)) return void socket.destroy();
+    socket.write(NO_TUNNEL);
+    endSoon(socket);
   }
 
   /** Breaks off the connection of a response; of a session of HTTP/2 its stream alone, if it has others. */

@@ -43,7 +43,12 @@ export function breakOff(outgoing: Outgoing): void {
   }
   const { socket } = outgoing;
   while (outgoing.writableCorked > 0) outgoing.uncork();
-  if (socket === null) return void outgoing.destroy();
+  if (socket === null) outgoing.destroy();
+  else endSoon(socket);
+}
+
+/** Ends a connection once its client has taken what was written, or soon without that. */
+export function endSoon(socket: Socket): void {
   socket.destroySoon();
   const stop = after(LINGER_MS, () => socket.destroy());
   socket.once("close", stop);

@@ -1,4 +1,4 @@
-import { createServer, type IncomingMessage, ServerResponse } from "node:http";
+import { createServer, type IncomingMessage } from "node:http";
 import { createSecureServer, type Http2ServerRequest, Http2ServerResponse } from "node:http2";
 import type { AddressInfo, Socket } from "node:net";
 import type { ServeHandler, ServeOptions, Server } from "../server/serve_options.ts";
@@ -26,7 +26,7 @@ export async function serveOverNode(handler: ServeHandler, options: ServeOptions
   server.on("session", (session) => connections.addSession(session));
   server.on("connect", (incoming: IncomingMessage | Http2ServerRequest, to: Socket | Http2ServerResponse) => {
     if (to instanceof Http2ServerResponse) listen(incoming, to);
-    else listen(incoming, responseOn(to, incoming as IncomingMessage));
+    else connections.refuseTunnel(to);
   });
   await new Promise<void>((resolve, reject) => {
     server.once("error", reject);
@@ -40,13 +40,4 @@ export async function serveOverNode(handler: ServeHandler, options: ServeOptions
   return serving.server(urlOf(hostname, (server.address() as AddressInfo).port, tls), stop, () => {
     for (const socket of sockets) socket.destroy();
   });
-}
-
-/** The response to a request that Node hands over with its connection: the last one there. */
-function responseOn(socket: Socket, incoming: IncomingMessage): ServerResponse {
-  const outgoing = new ServerResponse(incoming);
-  outgoing.shouldKeepAlive = false;
-  outgoing.assignSocket(socket);
-  outgoing.once("finish", () => socket.destroySoon());
-  return outgoing;
 }

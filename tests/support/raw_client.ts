@@ -39,13 +39,18 @@ export class RawClient {
     head = "GET / HTTP/1.1",
     headers: Record<string, string | undefined> = {},
   ): Promise<RawClient> {
-    const { hostname, port } = new URL(url);
-    const client = new RawClient(connect({ host: hostname, port: Number(port) }));
-    const lines = Object.entries({ host: `${hostname}:${port}`, ...headers }).map(([name, value]) =>
+    const lines = Object.entries({ host: new URL(url).host, ...headers }).map(([name, value]) =>
       value === undefined ? "" : `${name}: ${value}\r\n`
     );
+    return await RawClient.raw(url, `${head}\r\n${lines.join("")}\r\n`);
+  }
+
+  /** Sends a text as it is, in one packet if it fits. */
+  static async raw(url: string, text: string): Promise<RawClient> {
+    const { hostname, port } = new URL(url);
+    const client = new RawClient(connect({ host: hostname, port: Number(port) }));
     await new Promise<void>((resolve, reject) => client.socket.once("connect", resolve).once("error", reject));
-    client.socket.write(`${head}\r\n${lines.join("")}\r\n`);
+    client.socket.write(text);
     return client;
   }
 
