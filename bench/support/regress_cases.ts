@@ -182,8 +182,5 @@ function swift(onChunk: (chunk: Chunk) => void): Sink {
     onceDrained: (callback) => queueMicrotask(callback),
     end() {},
     abort() {},
-    get progress() {
-      return bytes;
-    },
   };
 }

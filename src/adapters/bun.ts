@@ -112,6 +112,7 @@ export async function serve(handler: ServeHandler, options: ServeOptions = {}): 
  */
 class DirectBody implements Sink {
   readonly type = "direct" as never; // Bun's own
+  readonly gathers = true;
   #subscriber: Subscriber | undefined;
   #controller: DirectController | undefined;
   #leave: LeaveHandler | undefined;
@@ -177,10 +178,6 @@ class DirectBody implements Sink {
     this.#end?.();
   }
 
-  schedule(callback: () => void): void {
-    setImmediate(callback);
-  }
-
   #hand(bytes: Uint8Array): void {
     const written = this.#controller!.write(bytes);
     this.#controller!.flush();
@@ -202,5 +199,3 @@ class DirectBody implements Sink {
     callback?.();
   }
 }
-
-declare function setImmediate(callback: () => void): unknown;

@@ -25,6 +25,7 @@ interface Full {
 
 /** Writes framed chunks to the socket, past the response: a third of the time that `ServerResponse.write` takes. */
 export class SocketSink implements Sink {
+  readonly gathers = true;
   readonly #ends: ResponseEnds;
   readonly #outgoing: ServerResponse;
   readonly #socket: Socket;
@@ -70,10 +71,6 @@ export class SocketSink implements Sink {
     this.#ends.cut(this.#outgoing);
   }
 
-  schedule(callback: () => void): void {
-    setImmediate(callback);
-  }
-
   #fill(): void {
     this.#full ??= { held: new HeldBytes(), drained: undefined };
     this.#socket.once("drain", () => this.#feed());
@@ -94,6 +91,7 @@ export class SocketSink implements Sink {
  * What a response holds below its high water mark counts as sent: such middleware tells nothing more exact.
  */
 export class ResponseSink implements Sink {
+  readonly gathers = true;
   readonly #ends: ResponseEnds;
   readonly #outgoing: Outgoing;
   readonly #held: HeldBytes = new HeldBytes();
@@ -131,10 +129,6 @@ export class ResponseSink implements Sink {
 
   abort(): void {
     this.#ends.cut(this.#outgoing);
-  }
-
-  schedule(callback: () => void): void {
-    setImmediate(callback);
   }
 
   #feed(): void {

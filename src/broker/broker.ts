@@ -2,6 +2,7 @@ import { SseError } from "../errors.ts";
 import { MemoryReplayStore } from "../stores/memory.ts";
 import type { ReplayStore } from "../stores/replay_store.ts";
 import { Heartbeat } from "../time/heartbeat.ts";
+import { turn } from "../time/later_turn.ts";
 import { settlesWithin } from "../time/settles_within.ts";
 import { checkPattern } from "../topic.ts";
 import { encodeCheckpoint } from "../wire/idle.ts";
@@ -17,6 +18,7 @@ import { Places } from "./places.ts";
 import { Presence } from "./presence.ts";
 import { checkPublication } from "./publication.ts";
 import { Publisher } from "./publisher.ts";
+import { onRejection } from "./rejection.ts";
 import { Stint } from "./stint.ts";
 import { checkSubscribeOptions } from "./subscribe_options.ts";
 import type { CloseReason, SubscribeOptions, Subscriber } from "./subscriber.ts";
@@ -57,7 +59,10 @@ const CLOSE_MS = 10_000;
  */
 export class Broker implements AsyncDisposable {
   static {
-    tellNodes = (broker, topic, data) => broker.#publisher.publish({ topics: [topic], data });
+    tellNodes = (broker, topic, data) =>
+      broker.#closing === undefined
+        ? broker.#publisher.publish({ topics: [topic], data })
+        : broker.#publisher.refuse(closed("publish"));
     tellOnError = (broker, error) => {
       if (!(#counters in broker)) return false;
       broker.#report(error);
@@ -85,7 +90,8 @@ export class Broker implements AsyncDisposable {
   /** How many subscribers are not the application's, but the nodes' among themselves. */
   #between = 0;
   #checkpoint: { readonly head: number; readonly chunk: Chunk } | undefined;
-  #isBeating = false;
+  /** Those whose turn of the heartbeat it is; mostly none, or the ones that are beaten at this moment. */
+  readonly #beating = new Set<ReadonlySet<Cursor>>();
   #closing: Promise<void> | undefined;
 
   /**
@@ -140,9 +146,12 @@ export class Broker implements AsyncDisposable {
     this.#catchUp = this.#makeCatchUp();
     this.#cursorHost = this.#makeCursorHost();
     // Without heartbeats the write timeout is still looked at
-    const beats = heartbeat > 0 && heartbeat < Infinity;
-    this.#heartbeat = new Heartbeat(beats ? heartbeat : this.#writeTimeout, (cursors) => {
-      if (!this.#isBeating) void this.#beat(cursors, beats);
+    const writes = heartbeat > 0 && heartbeat < Infinity;
+    const interval = writes ? heartbeat : this.#writeTimeout;
+    const stalledBeats = Math.ceil(this.#writeTimeout / interval);
+    this.#heartbeat = new Heartbeat(interval, (cursors) => {
+      this.#beating.add(cursors);
+      if (this.#beating.size === 1) void this.#beat(stalledBeats, writes);
     });
     this.#presence = new Presence(this.#store, { groups: this.#fanOut.groups, onError });
     if (this.#presence.isShared) this.#follower.begin();
@@ -192,15 +201,16 @@ export class Broker implements AsyncDisposable {
       throw new RangeError(`Cannot subscribe as topics must be at most ${this.#maxTopics}: got ${names.length}`);
     }
     for (const name of names) checkPattern(name, this.#maxSegments);
-    checkSubscribeOptions(options);
+    const own = { ...options }; // as they are now
+    checkSubscribeOptions(own);
     this.#follower.begin();
     const group = this.#fanOut.groups.join(names);
-    const cursor = new Cursor(this.#cursorHost, group, options);
+    const cursor = new Cursor(this.#cursorHost, group, own);
     this.#cursors.add(cursor);
     if (isBetweenNodes(group)) this.#between++;
     this.#heartbeat.add(cursor);
     this.#call(() => this.#options.onSubscribe?.(cursor));
-    if (options.signal?.aborted) void cursor.close("left");
+    if (own.signal?.aborted) void cursor.close("left");
     else this.#places.find(cursor);
     return cursor;
   }
@@ -269,24 +279,27 @@ export class Broker implements AsyncDisposable {
     await Promise.all(Array.from(this.#cursors, (cursor) => cursor.close(reason)));
     this.#catchUp.close();
     this.#places.close();
-    await within(this.#presence.close());
-    await within(this.#follower.close());
-    if (this.#ownsStore) await this.#store.close();
+    try {
+      await within(this.#presence.close());
+      await within(this.#follower.close());
+    } finally {
+      if (this.#ownsStore) await this.#store.close();
+    }
   }
 
-  /** A turn of the heartbeat, for as many subscribers as there are: it gives way. Never rejects. */
-  async #beat(cursors: ReadonlySet<Cursor>, writes: boolean): Promise<void> {
-    this.#isBeating = true;
+  /** Turns of the heartbeat, for as many subscribers as there are: it gives way. Never rejects. */
+  async #beat(stalledBeats: number, writes: boolean): Promise<void> {
     const stint = new Stint();
     stint.begin();
-    const now = Date.now();
-    for (const cursor of cursors) {
-      cursor.beat(now, this.#writeTimeout, writes);
-      if (!stint.isOver()) continue;
-      await this.#fanOut.turn();
-      stint.begin();
+    for (const cursors of this.#beating) {
+      for (const cursor of cursors) {
+        this.#call(() => cursor.beat(stalledBeats, writes));
+        if (!stint.isOver()) continue;
+        await turn();
+        stint.begin();
+      }
+      this.#beating.delete(cursors);
     }
-    this.#isBeating = false;
   }
 
   #checkpointChunk(): Chunk {
@@ -306,13 +319,14 @@ export class Broker implements AsyncDisposable {
       },
       join: (walker) => (walker as Cursor).goLive(),
       awaitRoom: (walker) => (walker as Cursor).awaitRoom(),
-      turn: () => this.#fanOut.turn(),
+      turn,
       onError: (error) => this.#report(error),
     });
   }
 
   #makeCursorHost(): CursorHost<Cursor> {
     const follower = this.#follower;
+    const fanOut = this.#fanOut;
     return {
       counters: this.#counters,
       chunks: this.#fanOut.chunks,
@@ -322,10 +336,13 @@ export class Broker implements AsyncDisposable {
       idAt: (position) => this.#store.idAt(position),
       checkpoint: () => this.#checkpointChunk(),
       advance: (cursor) => this.#catchUp.advance(cursor),
-      stay: (cursor) => this.#catchUp.delete(cursor),
+      leaveWalks: (cursor) => this.#catchUp.delete(cursor),
       settle: (cursor) => this.#fanOut.settle(cursor),
+      get isBehind() {
+        return fanOut.isBehind;
+      },
       owes: (cursor) => this.#fanOut.owes(cursor.group),
-      adopt: (schedule) => this.#fanOut.adopt(schedule),
+      gather: () => this.#fanOut.gather(),
       remove: (cursor, reason) => {
         this.#cursors.delete(cursor);
         if (isBetweenNodes(cursor.group)) this.#between--;
@@ -339,10 +356,10 @@ export class Broker implements AsyncDisposable {
     };
   }
 
-  /** Calls a hook: one that throws harms nobody else. */
-  #call(hook: () => void): void {
+  /** Calls a hook: one that throws or rejects harms nobody else. */
+  #call(hook: () => unknown): void {
     try {
-      hook();
+      onRejection(hook(), (error) => this.#report(error));
     } catch (error) {
       this.#report(error);
     }
@@ -350,10 +367,11 @@ export class Broker implements AsyncDisposable {
 
   #report(error: unknown): void {
     this.#counters.errors++;
+    const again = (): void => void this.#counters.errors++; // there is nobody left to tell
     try {
-      this.#options.onError?.(error);
+      onRejection(this.#options.onError?.(error), again);
     } catch {
-      this.#counters.errors++; // there is nobody left to tell
+      again();
     }
   }
 }

@@ -91,8 +91,7 @@ export class Cursor implements Subscriber, Receiver, OutletHost {
       throw error;
     }
     if (this.#state.is !== "waiting") return;
-    const { schedule } = outlet;
-    if (schedule !== undefined) this.#host.adopt(schedule);
+    if (outlet.gathers) this.#host.gather();
     const { retry } = this.options;
     if (retry !== undefined) this.#write(textChunk(encodeRetry(retry)));
     if (this.#position >= 0) this.#begin();
@@ -142,7 +141,7 @@ export class Cursor implements Subscriber, Receiver, OutletHost {
       const own = this.#own(chunk, state, this.#host.chunks);
       if (own !== undefined) this.#offer(own, state);
       if (this.#state === state) this.#position = chunk.last.position;
-    } catch (error) {
+    } catch (error) { // not by `#guard`: this is called for each event and subscriber
       this.#host.onError(error);
       this.#end("error");
     }
@@ -199,10 +198,12 @@ export class Cursor implements Subscriber, Receiver, OutletHost {
     const { missing } = state;
     state.missing = undefined;
     const { snapshot } = this.options;
-    if (snapshot === undefined) return this.#writeGap(missing, resumed, true);
-    this.#position = Math.max(this.#position, this.#host.head);
-    this.#writeGap(missing, this.#position, false);
-    if (this.#state === state) void this.#sendSnapshot("gap");
+    this.#guard(() => {
+      if (snapshot === undefined) return this.#writeGap(missing, resumed, true);
+      this.#position = Math.max(this.#position, this.#host.head);
+      this.#writeGap(missing, this.#position, false);
+      if (this.#state === state) void this.#sendSnapshot("gap");
+    });
   }
 
   /**
@@ -215,19 +216,15 @@ export class Cursor implements Subscriber, Receiver, OutletHost {
   serve(chunk: EntryChunk | undefined, upTo: number, chunks: Chunks): void {
     const state = this.#state;
     if (state.is !== "catching-up") return;
-    try {
+    this.#guard(() => {
       const own = chunk === undefined ? undefined : this.#own(chunk, state, chunks);
       if (this.#state !== state) return;
-      if (own === undefined || fits(own, this.#outlet, this.#maxBufferedBytes)) {
-        if (own !== undefined) this.#write(own);
-        this.#position = upTo;
-      } else {
-        this.#servePart(own.entries, chunks);
+      if (own !== undefined && !fits(own, this.#outlet, this.#maxBufferedBytes)) {
+        return this.#servePart(own.entries, chunks);
       }
-    } catch (error) {
-      this.#host.onError(error);
-      this.#end("error");
-    }
+      if (own !== undefined) this.#write(own);
+      this.#position = upTo;
+    });
   }
 
   /** The log has lost events and goes on after a position. */
@@ -236,7 +233,7 @@ export class Cursor implements Subscriber, Receiver, OutletHost {
     const state = this.#state;
     // One that is behind, or has no place yet, reads on from where it is, and is told what is missing there
     if (state.is === "ended" || state.is !== "live" && this.#position <= position) return;
-    if (state.is === "catching-up") this.#host.stay(this); // it is under way from its old place
+    if (state.is === "catching-up") this.#host.leaveWalks(this); // it is under way from its old place
     this.#position = position;
     const missing = this.#missing("lost");
     if (state.is === "live") this.#become({ is: "catching-up", missing, isFull: false });
@@ -244,16 +241,21 @@ export class Cursor implements Subscriber, Receiver, OutletHost {
     if (this.#state.is === "catching-up" && !this.#state.isFull) this.#host.advance(this);
   }
 
-  /** Its turn of the heartbeat. */
-  beat(now: number, writeTimeout: number, writes: boolean): void {
+  /**
+   * Its turn of the heartbeat.
+   *
+   * @param stalledBeats After how many beats without progress it is ended.
+   */
+  beat(stalledBeats: number, writes: boolean): void {
     const state = this.#state;
     const outlet = this.#outlet;
     if (!outlet.isOpen || state.is === "ended") return;
-    if (outlet.isStalled(now, writeTimeout)) return this.#end("timeout");
+    if (outlet.isStalled(stalledBeats)) return this.#end("timeout");
     // What is under way finds out as well whether somebody reads
     if (!writes || outlet.buffered > 0 || this.#host.owes(this)) return;
     // Who has read from the store may have more than the tail has handed over yet
-    const isAtHead = state.is === "live" && state.policy.bytes === 0 && this.#position <= this.#host.head;
+    const isAtHead = state.is === "live" && state.policy.bytes === 0 && this.#position <= this.#host.head &&
+      !this.#host.isBehind;
     this.#write(isAtHead && this.options.checkpoints !== false ? this.#host.checkpoint() : COMMENT_CHUNK);
   }
 
@@ -286,7 +288,7 @@ export class Cursor implements Subscriber, Receiver, OutletHost {
     if (!FOLLOWING[last.is].includes(next.is)) throw new Error(`A subscriber that is ${last.is} became ${next.is}`);
     this.#state = next;
     if (last.is === "live") this.group.live.delete(this);
-    else if (last.is === "catching-up") this.#host.stay(this);
+    else if (last.is === "catching-up") this.#host.leaveWalks(this);
     else if (last.is === "snapshot") last.resume?.();
   }
 
@@ -297,11 +299,22 @@ export class Cursor implements Subscriber, Receiver, OutletHost {
     const { missing } = state;
     const { lastEventId = "", snapshot, retry } = this.options;
     if (missing === undefined && snapshot !== undefined && lastEventId === "") return void this.#sendSnapshot("start");
-    if (missing === undefined) this.#writeCheckpoint();
+    if (missing === undefined) this.#guard(() => this.#writeCheckpoint());
     else if (retry === undefined && this.#bytes === 0) this.#write(COMMENT_CHUNK);
+    if (this.#state !== state) return;
     this.#become({ is: "catching-up", missing, isFull: false });
     if (missing !== undefined && snapshot !== undefined) this.tellGap(this.#position); // it needs nothing of the log
     else this.#host.advance(this);
+  }
+
+  /** What fails here is this subscriber's own end: a filter, a key, a store that cannot tell an ID. */
+  #guard(call: () => void): void {
+    try {
+      call();
+    } catch (error) {
+      this.#host.onError(error);
+      this.#end("error");
+    }
   }
 
   #own(chunk: EntryChunk, state: SubscriberState, chunks: Chunks): EntryChunk | undefined {
@@ -414,7 +427,7 @@ export class Cursor implements Subscriber, Receiver, OutletHost {
 
   /** @param isGone Whether it is the reader that has left: then the sink is told nothing. */
   #end(reason: CloseReason, { isGone = false, retry }: { isGone?: boolean; retry?: number | undefined } = {}): void {
-    if (!isGone && reason !== "timeout") this.#sendOwed();
+    if (!isGone && reason !== "timeout" && reason !== "left") this.#sendOwed();
     if (this.#state.is === "ended") return;
     this.#become({ is: "ended", reason });
     if (this.#abort !== undefined) this.options.signal?.removeEventListener("abort", this.#abort);

@@ -15,16 +15,18 @@ export interface CursorHost<Cursor> {
   readonly chunks: Chunks;
   /** Brings a cursor up to the newest event, and then lets it be pushed to. */
   advance(cursor: Cursor): void;
-  /** Lets go of a cursor that was to be advanced. */
-  stay(cursor: Cursor): void;
+  /** Advances a cursor no longer. */
+  leaveWalks(cursor: Cursor): void;
   /** Pushes what it is still owed to a cursor that is live. */
   settle(cursor: Cursor): void;
   /** Whether a cursor is about to be pushed to. */
   owes(cursor: Cursor): boolean;
+  /** Whether there are events of which it is not known yet whom they reach. */
+  readonly isBehind: boolean;
   /** Forgets a cursor. */
   remove(cursor: Cursor, reason: CloseReason): void;
-  /** A sink brings a better way to end a turn. */
-  adopt(schedule: (callback: () => void) => void): void;
+  /** From now on writes are gathered until the end of the turn. */
+  gather(): void;
   onGap(cursor: Cursor, gap: Gap): void;
   onError(error: unknown): void;
 }

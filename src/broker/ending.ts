@@ -1,3 +1,4 @@
+import { onRejection } from "./rejection.ts";
 import type { CloseReason, Subscriber } from "./subscriber.ts";
 
 /** Tells those who want to know that a subscriber has ended, and why. */
@@ -32,7 +33,7 @@ export class Ending {
     this.#promise?.resolve(reason);
     for (const callback of this.#callbacks?.splice(0) ?? []) {
       try {
-        callback(subscriber);
+        onRejection(callback(subscriber), onError);
       } catch (error) {
         onError(error);
       }

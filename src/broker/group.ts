@@ -27,12 +27,8 @@ export interface Group {
   pending: Entry[] | undefined;
   /** The bytes of that. */
   pendingBytes: number;
-  /** How many bytes of the log were handed over when that began. */
-  pendingSince: number;
   /** What is being pushed: some have it already. */
   sending: EntryChunk | undefined;
-  /** Live subscribers must read the log after this position, because too much was waiting for them. */
-  overdue: number | undefined;
   /** The newest event that reached it: one that reaches it by two topics comes once. */
   newest: number;
   /** How many events have reached it. */
@@ -57,9 +53,7 @@ export class Groups {
         live: new Set(),
         pending: undefined,
         pendingBytes: 0,
-        pendingSince: 0,
         sending: undefined,
-        overdue: undefined,
         newest: 0,
         published: 0,
       };

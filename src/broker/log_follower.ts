@@ -1,4 +1,4 @@
-import type { ReplayStore, StoredEvent, Tail } from "../stores/replay_store.ts";
+import type { ReplayStore, StoredEvent, Tail, TailHandlers } from "../stores/replay_store.ts";
 import { Pauses } from "../time/pauses.ts";
 import { type Entry, entryOf } from "./entry.ts";
 import { Window } from "./window.ts";
@@ -95,7 +95,7 @@ export class LogFollower {
   async #followOnce(): Promise<void> {
     const early: StoredEvent[] = [];
     let isOver = false;
-    const beginning = this.#store.tail({
+    const beginning = this.#begin({
       onEvents: (events) => {
         if (isOver || this.#closed) return;
         if (this.#window === undefined) early.push(...events);
@@ -104,8 +104,7 @@ export class LogFollower {
       onError: (error) => isOver || this.#host.onError(error),
       onLost: (position) => {
         if (isOver || this.#window === undefined) return;
-        this.#window.restart(position);
-        this.#host.onLost(position);
+        this.#lose(position);
       },
     });
     let tail: Tail;
@@ -122,6 +121,13 @@ export class LogFollower {
     this.#take(window, early);
   }
 
+  /** What the store answers, though it throws or gives no promise. */
+  async #begin(handlers: TailHandlers): Promise<Tail> {
+    const tail = await this.#store.tail(handlers);
+    if (Number.isSafeInteger(tail?.position) && typeof tail.close === "function") return tail;
+    throw new TypeError("Cannot follow the store as its tail has no position and no close()");
+  }
+
   /** Waits for a tail, but not for ever, and not once this is closed. */
   #within(beginning: Promise<Tail>): Promise<Tail> {
     const { promise, resolve, reject } = Promise.withResolvers<Tail>();
@@ -135,8 +141,20 @@ export class LogFollower {
   #take(window: Window, events: readonly StoredEvent[]): void {
     for (const event of events) {
       const entry = entryOf(event);
-      window.push(entry);
+      try {
+        window.push(entry);
+      } catch (error) {
+        // An event of another process, say, that no string can hold when it is encoded: it is lost, and that is told
+        this.#host.onError(error);
+        this.#lose(event.position);
+        continue;
+      }
       this.#host.onEntry(entry);
     }
+  }
+
+  #lose(position: number): void {
+    this.#window?.restart(position);
+    this.#host.onLost(position);
   }
 }

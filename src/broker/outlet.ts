@@ -1,3 +1,4 @@
+import { laterTurn } from "../time/later_turn.ts";
 import { type Chunk, sizeOf } from "./chunk.ts";
 import type { LeaveHandler, Sink } from "./sink.ts";
 
@@ -29,8 +30,8 @@ export class Outlet {
   #draining = false;
   #written = 0;
   #progress = 0;
-  /** Since when nothing was taken, in milliseconds since 1970; 0 if nothing waits. */
-  #stalledSince = 0;
+  /** For how many beats nothing was taken. */
+  #stalledBeats = 0;
   #endTimer: ReturnType<typeof setTimeout> | undefined;
 
   constructor(host: OutletHost) {
@@ -54,10 +55,9 @@ export class Outlet {
     return this.#phase === "open";
   }
 
-  /** How the sink likes its writes to be gathered, if it says so. */
-  get schedule(): ((callback: () => void) => void) | undefined {
-    const sink = this.#sink;
-    return sink?.schedule === undefined ? undefined : (callback) => sink.schedule!(callback);
+  /** Whether the sink's writes are best gathered until the end of a turn. */
+  get gathers(): boolean {
+    return this.#sink?.gathers === true;
   }
 
   /** Whether it hands events over as they are. */
@@ -69,11 +69,13 @@ export class Outlet {
   get buffered(): number {
     if (this.#phase !== "open") return 0;
     try {
-      return this.#sink!.bufferedBytes;
+      const { bufferedBytes } = this.#sink!;
+      if (bufferedBytes >= 0) return bufferedBytes;
     } catch {
-      this.#leaveLater();
-      return 0;
+      // As one that gives no number
     }
+    this.#leaveLater(); // a sink that does not know what it holds cannot be bounded
+    return 0;
   }
 
   /**
@@ -99,17 +101,27 @@ export class Outlet {
   awaitDrain(): void {
     if (this.#draining || this.#phase !== "open") return;
     this.#draining = true;
-    this.#lookForProgress(Date.now());
-    this.#guard(() => this.#sink!.onceDrained(() => this.#onDrained()));
+    const { buffered } = this;
+    this.#guard(() =>
+      this.#sink!.onceDrained(() => {
+        // One that says so though it holds as much as before: others have their turn first
+        if (buffered > 0 && this.buffered >= buffered) laterTurn(() => this.#onDrained());
+        else this.#onDrained();
+      })
+    );
   }
 
   /**
-   * Whether something waits and the network has taken nothing of it for so many milliseconds. To be asked again and again.
-   * A loop in the same process is never stalled: it may take as long as it likes for an event.
+   * Whether something waits and the network has taken nothing of it since so many calls of this: one a heartbeat. Beats
+   * are counted, as a clock may be set. A loop in the same process is never stalled: it may take as long as it likes.
    */
-  isStalled(now: number, ms: number): boolean {
-    this.#lookForProgress(now);
-    return this.#stalledSince > 0 && now - this.#stalledSince >= ms;
+  isStalled(beats: number): boolean {
+    const { buffered } = this;
+    const progress = this.#written - buffered;
+    const isMoving = progress > this.#progress || buffered === 0 || this.#inProcess;
+    this.#progress = progress; // it may fall as well: a sink also holds what frames a chunk
+    this.#stalledBeats = isMoving ? 0 : this.#stalledBeats + 1;
+    return this.#stalledBeats > beats;
   }
 
   /** Ends the stream after what was written and a last chunk, or a second later without the rest of it. */
@@ -164,20 +176,6 @@ export class Outlet {
     this.#draining = false;
     if (this.#phase === "ending") this.drop();
     else if (this.#phase === "open") this.#host.drained();
-  }
-
-  #lookForProgress(now: number): void {
-    const { buffered } = this;
-    if (buffered === 0 || this.#inProcess) {
-      this.#stalledSince = 0;
-      return;
-    }
-    let progress: number | undefined;
-    this.#guard(() => progress = this.#sink!.progress);
-    progress ??= this.#written - buffered;
-    if (this.#stalledSince === 0 || progress > this.#progress) this.#stalledSince = now;
-    // It may fall as well: a sink also holds what frames a chunk, which was not written here
-    this.#progress = progress;
   }
 
   /** Calls the sink. One that throws has nobody who reads. */

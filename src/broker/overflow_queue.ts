@@ -1,5 +1,6 @@
 import { Deque } from "../stores/deque.ts";
 import type { Delivery, Entry } from "./entry.ts";
+import { onRejection } from "./rejection.ts";
 
 /** An entry that waits. */
 interface Waiting {
@@ -75,6 +76,7 @@ export class OverflowQueue {
     if (this.#key === undefined) return "";
     const key: unknown = this.#key(delivery);
     if (typeof key === "string") return key;
+    onRejection(key, () => {}); // the error that is told is that there is a promise
     throw new TypeError(`Cannot conflate events as key must return a string: got ${typeof key}`);
   }
 

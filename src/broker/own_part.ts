@@ -1,5 +1,6 @@
 import type { Chunks, EntryChunk } from "./chunk.ts";
 import type { Entry } from "./entry.ts";
+import { isThenable, onRejection } from "./rejection.ts";
 import type { SubscribeOptions } from "./subscriber.ts";
 
 /**
@@ -24,8 +25,8 @@ export function ownPart(
     if (entry.position <= position) continue;
     if (filter !== undefined) {
       const isWanted: unknown = filter(entry.delivery);
-      if (isWanted instanceof Promise) {
-        isWanted.catch(() => {}); // the error that is told is that there is a promise
+      if (isThenable(isWanted)) {
+        onRejection(isWanted, () => {}); // the error that is told is that there is a promise
         throw new TypeError("Cannot filter events as filter must return a boolean: got a promise");
       }
       if (isOver()) return undefined;

@@ -1,4 +1,5 @@
 import type { ReplayStore, SeekTarget } from "../stores/replay_store.ts";
+import { STORE_ID } from "../stores/store_id.ts";
 import { Pauses } from "../time/pauses.ts";
 import type { GapReason } from "../wire/gap.ts";
 import type { LogFollower } from "./log_follower.ts";
@@ -36,7 +37,9 @@ export class Places {
 
   /** Places a newcomer, now or later. */
   find(newcomer: Newcomer): void {
-    if (!beginsAtTail(newcomer.options)) void this.#ask(newcomer);
+    const known = this.#inWindow(newcomer.options.lastEventId);
+    if (known !== undefined) newcomer.place(known);
+    else if (!beginsAtTail(newcomer.options)) void this.#ask(newcomer);
     else if (this.#follower.window !== undefined) newcomer.place(this.#follower.window.head);
     // else `placeAtTail` does
   }
@@ -55,6 +58,17 @@ export class Places {
     this.#closed = true;
     this.#pauses.end();
     for (const giveUp of this.#waiting.values()) giveUp();
+  }
+
+  /**
+   * The position of an ID that our stores make, if it is in the window: then the store need not be asked. A publisher's own
+   * ID may stand for an older event as well, which only the store knows.
+   */
+  #inWindow(lastEventId: string | undefined): number | undefined {
+    const { window } = this.#follower;
+    const position = Number(STORE_ID.exec(lastEventId ?? "")?.[2] ?? NaN);
+    if (window === undefined || !(position >= window.floor && position <= window.head)) return undefined;
+    return this.#store.idAt(position) === lastEventId ? position : undefined;
   }
 
   /** Asks the store until it has told, or nobody wants to know any more. Never rejects. */

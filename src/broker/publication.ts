@@ -8,6 +8,12 @@ import { checkTopic } from "../topic.ts";
 const MAX_ID_BYTES = 256;
 
 /**
+ * The longest data and comment, in UTF-16 code units: what clients take (`maxEventSize` of our parser), and what can be
+ * encoded, however many lines it has.
+ */
+const MAX_LENGTH = 16 * 1_048_576;
+
+/**
  * Refuses what cannot be published; what passes needs no more checks on its way.
  *
  * @throws {TypeError | RangeError} If a topic or a field is not valid.
@@ -27,6 +33,10 @@ export function checkPublication(topics: string | readonly string[], event: Publ
   const data = text(event.data);
   const { event: type, comment, retry } = event;
   checkEvent({ event: type, comment, retry });
+  for (const [name, value] of [["data", data], ["comment", comment ?? ""]] as const) {
+    if (value.length <= MAX_LENGTH) continue;
+    throw new RangeError(`Cannot publish as ${name} must be at most ${MAX_LENGTH} code units: got ${value.length}`);
+  }
   return { topics: names, id: ownId(event.id), event: type, data, comment, retry };
 }
 

@@ -13,14 +13,6 @@ export interface Sink {
   readonly bufferedBytes: number;
   /** Whether it hands events over as they are: then nobody needs their bytes, and UTF-16 code units count instead. */
   readonly inProcess?: boolean;
-  /**
-   * A number that grows whenever the network has taken bytes: for sinks whose
-   * `bufferedBytes` stays the same for long while a client reads. The write
-   * timeout counts from its last growth.
-   *
-   * @default what was written, less `bufferedBytes`
-   */
-  readonly progress?: number;
   /** Takes a chunk, whole and without waiting. One that throws has nobody who reads. */
   write(chunk: Chunk): void;
   /** Calls once, later, when all that was written has left, or at least most of it. Only one call is asked for at a time. */
@@ -29,8 +21,11 @@ export interface Sink {
   end(): void;
   /** Ends the stream and its connection now, and drops what was not sent. */
   abort(): void;
-  /** Runs a callback at the end of the present turn of the event loop: how this runtime's writes are best gathered. */
-  schedule?(callback: () => void): void;
+  /**
+   * Whether its writes are best gathered until the end of a turn of the event
+   * loop: each is a call to the system. One such sink is enough for all of the broker's.
+   */
+  readonly gathers?: boolean;
 }
 
 /** How a {@linkcode Sink} tells its subscriber that nobody reads any more. It may be called at any time. */

@@ -1,7 +1,9 @@
 import { encodeEvent } from "../wire/encode.ts";
 import type { EventFields } from "../wire/event.ts";
+import { turn } from "../time/later_turn.ts";
 import { withText } from "../wire/json.ts";
 import type { Entry } from "./entry.ts";
+import { Stint } from "./stint.ts";
 import type { SubscribeOptions } from "./subscriber.ts";
 
 const encoder = new TextEncoder();
@@ -25,7 +27,13 @@ export interface SnapshotReceiver {
  * @throws What the snapshot throws while it is wanted.
  */
 export async function sendSnapshot(entries: AsyncGenerator<Entry, void>, receiver: SnapshotReceiver): Promise<void> {
+  const stint = new Stint();
+  stint.begin();
   while (receiver.isWanted) {
+    if (stint.isOver()) {
+      await turn();
+      stint.begin();
+    }
     const next = entries.next();
     let step: IteratorResult<Entry, void> | undefined;
     while (receiver.isWanted && step === undefined) {

@@ -17,7 +17,12 @@ const READ_PIECES = 64;
 /** How long to wait after the store has failed, in milliseconds: doubled each time, up to the last. */
 const RETRY_MS = { first: 100, last: 5_000 };
 /** How long the store may take for an answer, in milliseconds. */
-const ANSWER_MS = 30_000;
+const ANSWER_MS = 10_000;
+
+/** What a store answers, though it throws or gives no promise. */
+async function asked<T>(ask: () => Promise<T>): Promise<T> {
+  return await ask();
+}
 
 /** What the walk needs of its surroundings. */
 export interface StoreWalkHost extends WalkHost {
@@ -65,6 +70,7 @@ export class StoreWalk {
         wait = RETRY_MS.first;
       } catch (error) {
         this.#host.onError(error);
+        at = from + 1; // what cannot be read here may not keep others waiting who stand elsewhere
         await this.#pauses.wait(wait);
         wait = Math.min(wait * 2, RETRY_MS.last);
       }
@@ -77,7 +83,7 @@ export class StoreWalk {
   async #step(from: number): Promise<number> {
     const { store, window } = this.#host;
     const options = { topics: this.#namedTopics(), limit: STEP_EVENTS, maxLength: STEP_LENGTH };
-    const result = await this.#needed(from, store.read(from, options));
+    const result = await this.#needed(from, () => store.read(from, options));
     await this.#walk.worked(READ_PIECES); // a store in memory answers without a turn
     if (result === undefined) return from;
     const { position: upTo, events } = result;
@@ -104,7 +110,7 @@ export class StoreWalk {
       const { group } = walker;
       let removedHere = removedOf.get(group);
       if (removedHere === undefined) {
-        const answer = await this.#needed(from, this.#host.store.removed(group.topics));
+        const answer = await this.#needed(from, () => this.#host.store.removed(group.topics));
         if (answer === undefined) return false;
         removedOf.set(group, removedHere = Math.min(answer, removed));
         await this.#walk.worked(READ_PIECES);
@@ -120,13 +126,13 @@ export class StoreWalk {
    * @returns `undefined` if none is left there.
    * @throws What the store rejects with, or an error if it takes too long.
    */
-  #needed<T>(from: number, answer: Promise<T>): Promise<T | undefined> {
+  #needed<T>(from: number, ask: () => Promise<T>): Promise<T | undefined> {
     const { promise, resolve, reject } = Promise.withResolvers<T | undefined>();
     const timer = setTimeout(() => {
       reject(new SseError("backend-failed", `Cannot read on as the store gave no answer within ${ANSWER_MS} ms`));
     }, ANSWER_MS);
     this.#walk.onceLeft(from, () => resolve(undefined));
-    answer.then(resolve, reject);
+    asked(ask).then(resolve, reject);
     return promise.finally(() => clearTimeout(timer));
   }
 

@@ -25,9 +25,30 @@ export function checkSubscribeOptions(options: SubscribeOptions): void {
   if (key !== undefined && overflow !== "conflate") {
     throw refused("key", `left out unless overflow is "conflate"`, overflow);
   }
+  checkKinds(options);
   if (retry !== undefined) checkRetry(retry);
   for (const type of [gapEvent, closeEvent]) if (typeof type === "string") checkEventType(type);
   checkStart(start);
+}
+
+function checkKinds(options: SubscribeOptions): void {
+  for (const name of ["key", "filter", "map", "snapshot"] as const) {
+    const value: unknown = options[name];
+    if (value !== undefined && typeof value !== "function") throw refused(name, "a function", typeof value);
+  }
+  for (const name of ["gapEvent", "closeEvent"] as const) {
+    const value: unknown = options[name];
+    if (value !== undefined && value !== false && typeof value !== "string") {
+      throw refused(name, "a string or false", value === null ? "null" : typeof value);
+    }
+  }
+  const { checkpoints, signal } = options as { checkpoints: unknown; signal: unknown };
+  if (checkpoints !== undefined && typeof checkpoints !== "boolean") {
+    throw refused("checkpoints", "true or false", typeof checkpoints);
+  }
+  if (signal !== undefined && !(signal instanceof AbortSignal)) {
+    throw refused("signal", "an AbortSignal", signal === null ? "null" : typeof signal);
+  }
 }
 
 function checkStart(start: SubscribeOptions["start"]): void {

@@ -4,3 +4,8 @@
  */
 export const laterTurn: (callback: () => void) => unknown =
   (globalThis as { readonly setImmediate?: (callback: () => void) => unknown }).setImmediate ?? setTimeout;
+
+/** Resolves in the next turn of the event loop. */
+export function turn(): Promise<void> {
+  return new Promise((resolve) => laterTurn(resolve));
+}

@@ -126,7 +126,7 @@ describe("Broker: a slow subscriber", () => {
     const stalled = new TestSink(broker.subscribe("a", { maxBufferedBytes: 1_000 }), { paused: true });
     const quick = new TestSink(broker.subscribe("a"));
     await publishAll(broker, "a", 1_000);
-    assertEquals(quick.data.length, 1_000);
+    await quick.until(({ data }) => data.length === 1_000);
     assertLess(stalled.bufferedBytes, 1_001);
     stalled.leave();
   });
