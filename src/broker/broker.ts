@@ -23,7 +23,7 @@ import { Stint } from "./stint.ts";
 import { checkSubscribeOptions } from "./subscribe_options.ts";
 import type { CloseReason, SubscribeOptions, Subscriber } from "./subscriber.ts";
 
-/** Publishes a message to the other nodes, and this one: to a topic that begins with `$`, which `publish` refuses. */
+/** Publishes a message to all nodes, this one included, to a topic that begins with `$`. `publish` refuses such topics. */
 export let tellNodes: (broker: Broker, topic: `$${string}`, data: string) => Promise<string>;
 /** Tells a broker's `onError`, and counts. Returns whether there is one; a stand-in for a broker has none. */
 export let tellOnError: (broker: object, error: unknown) => boolean;
@@ -34,14 +34,14 @@ export let isShared: (broker: Broker) => boolean;
 const CLOSE_MS = 10_000;
 
 /**
- * Topics, their subscribers, and the log between them. Publishing appends to
- * the store; the store's tail hands every event to every broker that stands on
- * it, in one order; and each subscriber is a place in that order.
+ * Topics, their subscribers, and the log between them. `publish` appends to the
+ * store. The store's tail gives every event to every broker that uses the store,
+ * in one order. Each subscriber is a place in that order.
  *
- * Nothing is lost that is retained: joining, resuming and reading slowly are
- * the same thing. Each subscriber is bounded by its own budget and slows down
- * nobody else. Events published in one turn of the event loop leave in one
- * write for each connection.
+ * A subscriber loses no event that is retained: to join, to resume and to read
+ * slowly are the same thing. Each subscriber is bounded by its own budget and slows
+ * down no other. Events published in one turn of the event loop leave in one write
+ * for each connection.
  *
  * @example Publish and subscribe
  * ```ts
@@ -87,17 +87,17 @@ export class Broker implements AsyncDisposable {
   readonly #cursors = new Set<Cursor>();
   readonly #counters = { published: 0, delivered: 0, dropped: 0, bytes: 0, gaps: 0, errors: 0 };
   readonly #cursorHost: CursorHost<Cursor>;
-  /** How many subscribers are not the application's, but the nodes' among themselves. */
+  /** How many subscribers belong to the nodes themselves, not to the application. */
   #between = 0;
   #checkpoint: { readonly head: number; readonly chunk: Chunk } | undefined;
-  /** Those whose turn of the heartbeat it is; mostly none, or the ones that are beaten at this moment. */
+  /** Groups of subscribers whose turn of the heartbeat it is, the one that is being served included. */
   readonly #beating = new Set<ReadonlySet<Cursor>>();
   #closing: Promise<void> | undefined;
 
   /**
-   * Makes a broker. It begins to follow its store now if others may share it,
-   * else with the first publish or subscriber: so a broker may be made at module
-   * scope of a Cloudflare Worker, where nothing may begin.
+   * Makes a broker. If other processes may share its store, it begins to follow it
+   * now. If not, it begins with the first publish or subscriber. So a broker may be
+   * made at module scope of a Cloudflare Worker, where no work may begin.
    *
    * @param options The store, the bounds, the hooks.
    * @throws {RangeError} If a number is out of bounds.
@@ -145,7 +145,7 @@ export class Broker implements AsyncDisposable {
     this.#places = new Places(this.#store, this.#follower, onError);
     this.#catchUp = this.#makeCatchUp();
     this.#cursorHost = this.#makeCursorHost();
-    // Without heartbeats the write timeout is still looked at
+    // Without heartbeats the write timeout must still be checked
     const writes = heartbeat > 0 && heartbeat < Infinity;
     const interval = writes ? heartbeat : this.#writeTimeout;
     const stalledBeats = Math.ceil(this.#writeTimeout / interval);
@@ -158,15 +158,15 @@ export class Broker implements AsyncDisposable {
   }
 
   /**
-   * Publishes an event. Positions are given in the order of the calls, awaited
-   * or not. A rejection that nobody awaits goes to `onError`.
+   * Publishes an event. Events get their positions in the order of the calls,
+   * awaited or not. If the call is not awaited, a rejection goes to `onError`.
    *
-   * @param topics Where to: each subscriber gets the event once, however many of them reach it.
-   * @param event What: `data` is needed, as no client dispatches an event without.
+   * @param topics The topic, or several: each subscriber gets the event once, however many of its topics match.
+   * @param event The event. It must have `data`, because no client dispatches an event without it.
    * @returns The event's ID, once the store has it.
    * @throws {TypeError | RangeError} (as a rejection) If a topic or a field is not valid. Nothing is published.
-   * @throws {SseError} (as a rejection) `backend-failed` if the store refused: nobody gets the event. `publish-uncertain`
-   * if it may have it: publish again with the same own ID. `id-taken`, `too-many-pending`, `broker-closed`.
+   * @throws {SseError} (as a rejection) `backend-failed` if the store has refused the event: no subscriber gets it.
+   * `publish-uncertain` if the store may have it: publish it again with the same own ID. `id-taken`, `too-many-pending`, `broker-closed`.
    */
   publish(topics: string | readonly string[], event: Publication): Promise<string> {
     try {
@@ -178,13 +178,13 @@ export class Broker implements AsyncDisposable {
   }
 
   /**
-   * Subscribes to topics and patterns: `pets/dogs` exactly, `pets/*` one
-   * segment, `pets/**` pets itself and all below. What is published after this
-   * call reaches the subscriber.
+   * Subscribes to topics and patterns. `pets/dogs` is that topic alone, `pets/*`
+   * each topic of one more segment, `pets/**` the topic `pets` and all below it.
+   * Every event that is published after this call reaches the subscriber.
    *
-   * @param topics What to listen to; one at least.
+   * @param topics The topics and patterns: at least one.
    * @param options Where to begin, and how to treat the subscriber.
-   * @returns The subscriber, to be read in one way.
+   * @returns The subscriber, which can be read once, in one way.
    * @throws {TypeError | RangeError} If a topic, a pattern or an option is not valid, or there are more topics than
    * `maxTopics` or more segments in a pattern than `maxSegments`.
    * @throws {SseError} `broker-closed`.
@@ -216,9 +216,9 @@ export class Broker implements AsyncDisposable {
   }
 
   /**
-   * Counts subscribers, over all processes that share the store if it can tell,
-   * else in this one. Others are counted as they were a second or two ago; one
-   * that died is forgotten within five seconds.
+   * Counts subscribers in all processes that share the store, if the store can tell,
+   * and otherwise in this one. The counts of other processes are a second or two old.
+   * A process that died is not counted after five seconds.
    *
    * @param topic A topic, for the subscribers that an event of it would reach; or a pattern, for those that subscribe to
    * nothing outside it.
@@ -251,12 +251,12 @@ export class Broker implements AsyncDisposable {
   }
 
   /**
-   * Ends everything: publishes under way are finished, every subscriber is
-   * told why and ended, the tail stops. May be called again.
+   * Ends everything. Publishes under way are finished, every subscriber is told the
+   * reason and ended, and the tail stops. May be called again.
    *
    * @param options What subscribers are told, and how long the store may take.
-   * @returns When no timer, stream or call is left. A store that has not answered in time is let go of: publishes
-   * under way are then rejected with `publish-uncertain`.
+   * @returns Resolves when no timer, stream or call is left. A store that does not answer in time is not waited for:
+   * publishes under way are then rejected with `publish-uncertain`.
    * @throws {RangeError} If `timeout` is not a number >= 0.
    */
   close({ reason = "drain", timeout = CLOSE_MS }: CloseOptions = {}): Promise<void> {
@@ -287,7 +287,7 @@ export class Broker implements AsyncDisposable {
     }
   }
 
-  /** Turns of the heartbeat, for as many subscribers as there are: it gives way. Never rejects. */
+  /** Turns of the heartbeat, for all their subscribers. It gives way to the event loop. Never rejects. */
   async #beat(stalledBeats: number, writes: boolean): Promise<void> {
     const stint = new Stint();
     stint.begin();
@@ -356,7 +356,7 @@ export class Broker implements AsyncDisposable {
     };
   }
 
-  /** Calls a hook: one that throws or rejects harms nobody else. */
+  /** Calls a hook. If it throws or rejects, `onError` is told, and nothing else changes. */
   #call(hook: () => unknown): void {
     try {
       onRejection(hook(), (error) => this.#report(error));
@@ -367,7 +367,7 @@ export class Broker implements AsyncDisposable {
 
   #report(error: unknown): void {
     this.#counters.errors++;
-    const again = (): void => void this.#counters.errors++; // there is nobody left to tell
+    const again = (): void => void this.#counters.errors++; // `onError` itself has failed: only the count is left
     try {
       onRejection(this.#options.onError?.(error), again);
     } catch {

@@ -8,7 +8,7 @@ import type { CloseReason, Subscriber } from "./subscriber.ts";
  * any JSON value, your own interfaces and classes included.
  */
 export interface Publication extends JsonEventFields {
-  /** The payload. A string goes as it is, anything else as JSON, so `"1"` and `1` look alike to a client. */
+  /** The payload. A string is sent as it is, anything else as JSON. So `"1"` and `1` look the same to a client. */
   readonly data: Json;
   /**
    * The publisher's own ID: not empty, at most 256 bytes, not of the form that
@@ -25,14 +25,15 @@ export interface Publication extends JsonEventFields {
 /** Options for {@linkcode Broker}. */
 export interface BrokerOptions {
   /**
-   * Where events are kept and ordered. The broker closes the one that it makes
-   * itself, never one that it was given.
+   * Where events are kept and ordered. The broker closes a store that it made
+   * itself, and never a store that it was given.
    *
    * @default {new MemoryReplayStore()}
    */
   readonly store?: ReplayStore | undefined;
   /**
-   * Bytes of the newest events, encoded, held in memory for cursors to read.
+   * How many bytes of the newest events, encoded, are held in memory for
+   * subscribers to read.
    *
    * @default {4_194_304}
    */
@@ -46,8 +47,10 @@ export interface BrokerOptions {
   /**
    * How long a subscriber's connection may take nothing of what waits for it,
    * in milliseconds, before the subscriber is ended with the reason `"timeout"`
-   * and its connection is closed. The broker looks once a heartbeat, so it may take
-   * up to two heartbeats longer; without heartbeats it looks once in `writeTimeout`.
+   * and its connection is closed. The broker looks once a heartbeat, and counts the
+   * heartbeats without progress, so it may take up to three heartbeats longer.
+   * Without heartbeats it looks once in `writeTimeout`, so it may take up to three
+   * times as long.
    * A client that reads steadily is not cut; nor is a loop in the same process.
    * But Linux reports room only when about a third of its send buffer is free, so a
    * client on loopback below roughly 25 kB/s may look stalled for 60 s. Real
@@ -69,7 +72,7 @@ export interface BrokerOptions {
    */
   readonly maxSegments?: number | undefined;
   /**
-   * How many publishes may be under way; one more is rejected with
+   * How many publishes may be under way. One more is rejected with
    * `too-many-pending`.
    *
    * @default {65_536}
@@ -85,23 +88,23 @@ export interface BrokerOptions {
   readonly onGap?: ((subscriber: Subscriber, gap: Gap) => void) | undefined;
   /**
    * Called with failures that have no caller: a hook, filter or snapshot that
-   * throws, a store that fails in the background, a rejected publish that nobody awaits. They
-   * are counted in `stats().errors` with or without it.
+   * throws, a store that fails in the background, a rejected publish that was not
+   * awaited. They are counted in `stats().errors` with or without it.
    */
   readonly onError?: ((error: unknown) => void) | undefined;
 }
 
 /** Numbers since a broker began. */
 export interface BrokerStats {
-  /** Subscribers now, in this process; `count` tells of all. */
+  /** Subscribers now, in this process; `count` counts those of all processes. */
   readonly subscribers: number;
-  /** Processes that share the store, this one too; 1 if it cannot be shared. */
+  /** Processes that share the store, this one included; 1 if it cannot be shared. */
   readonly nodes: number;
   /** Events that were published here and that the store has. */
   readonly published: number;
   /** Events handed to subscribers, one for each subscriber. */
   readonly delivered: number;
-  /** Events that a full budget dropped or replaced by newer ones. */
+  /** Events that were dropped, or replaced by newer ones, because a budget was full. */
   readonly dropped: number;
   /** Bytes handed to subscribers. */
   readonly bytes: number;

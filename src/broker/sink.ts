@@ -1,32 +1,34 @@
 import type { Chunk } from "./chunk.ts";
 
 /**
- * Where a subscriber's bytes go. Adapters bring faster ones than a
- * `ReadableStream`: `subscriber.attach()`. Whatever a sink does wrong ends its
- * own subscriber, with the reason `"left"`, and harms nobody else.
+ * Where a subscriber's bytes go. Adapters have sinks that are faster than a
+ * `ReadableStream`, and give them to {@linkcode Subscriber.attach}, which has an
+ * example. A sink that throws ends its own subscriber, with the reason `"left"`,
+ * and no other.
  */
 export interface Sink {
   /**
-   * Bytes taken that the network has not yet. The subscriber's budget is held
-   * against it, so it must never be less than what is held.
+   * Bytes that the sink has taken and the network has not. It is compared with the
+   * subscriber's budget, so it must never be less than what the sink holds.
    */
   readonly bufferedBytes: number;
-  /** Whether it hands events over as they are: then nobody needs their bytes, and UTF-16 code units count instead. */
+  /** Whether it passes events on as objects. Then no bytes are made, and UTF-16 code units are counted instead. */
   readonly inProcess?: boolean;
-  /** Takes a chunk, whole and without waiting. One that throws has nobody who reads. */
+  /** Takes a whole chunk, without waiting. If it throws, the subscriber ends with the reason `"left"`. */
   write(chunk: Chunk): void;
-  /** Calls once, later, when all that was written has left, or at least most of it. Only one call is asked for at a time. */
+  /** Calls once, later, when all or most of what was written has left. There is no second call before that one. */
   onceDrained(callback: () => void): void;
   /** Ends the stream after what was written. */
   end(): void;
   /** Ends the stream and its connection now, and drops what was not sent. */
   abort(): void;
   /**
-   * Whether its writes are best gathered until the end of a turn of the event
-   * loop: each is a call to the system. One such sink is enough for all of the broker's.
+   * Whether its writes should be gathered until the end of a turn of the event
+   * loop, because each write is a call to the system. One such sink is enough to
+   * gather the writes of the whole broker.
    */
   readonly gathers?: boolean;
 }
 
-/** How a {@linkcode Sink} tells its subscriber that nobody reads any more. It may be called at any time. */
+/** Tells the subscriber of a {@linkcode Sink} that its reader has left. It may be called at any time. */
 export type LeaveHandler = () => void;

@@ -2,13 +2,13 @@ import type { JsonEventFields } from "../wire/json.ts";
 import type { Delivery } from "./entry.ts";
 
 /**
- * A `map` for subscribers that must know which topic an event was published to: its data becomes the JSON of
- * `{ topics, data }`, `data` being the text that would have been sent without it. Type and ID stay as they are.
+ * A `map` for subscribers that must know which topic an event was published to. The data becomes the JSON of
+ * `{ topics, data }`, where `data` is the text that would have been sent without it. Type and ID stay as they are.
  *
- * All the event's topics are told, those that the subscriber has not subscribed to included. Where they are nobody else's
- * business, write a map of your own.
+ * It sends all topics of the event, also those that the subscriber has not subscribed to. If clients must not see them,
+ * write a map of your own.
  *
- * @example Which room it was
+ * @example The room of each event
  * ```ts
  * import { assertEquals } from "@std/assert";
  * import { Broker, createHandler, parseEvents, withTopic } from "@freshet/sse";
