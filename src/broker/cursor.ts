@@ -10,7 +10,7 @@ import type { Group, Receiver } from "./group.ts";
 import { closeChunk, COMMENT_CHUNK, gapChunk } from "./notices.ts";
 import { Outlet, type OutletHost } from "./outlet.ts";
 import { fits, howManyFit, overflowPolicy } from "./overflow.ts";
-import { ownPart } from "./own_part.ts";
+import { isOwn, ownPart } from "./own_part.ts";
 import type { LeaveHandler, Sink } from "./sink.ts";
 import { sendSnapshot, snapshotEntries } from "./snapshot.ts";
 import { readableSink } from "./stream_sink.ts";
@@ -318,6 +318,7 @@ export class Cursor implements Subscriber, Receiver, OutletHost {
   }
 
   #own(chunk: EntryChunk, state: SubscriberState, chunks: Chunks): EntryChunk | undefined {
+    if (isOwn(chunk, this.#position, this.options)) return chunk;
     return ownPart(chunk, this.#position, this.options, () => this.#state !== state, chunks);
   }
 

@@ -3,6 +3,15 @@ import type { Entry } from "./entry.ts";
 import { isThenable, onRejection } from "./rejection.ts";
 import type { SubscribeOptions } from "./subscriber.ts";
 
+/** Whether all of a chunk is for one subscriber as it is: mostly so. */
+export function isOwn(
+  chunk: EntryChunk,
+  position: number,
+  { filter, map }: Pick<SubscribeOptions, "filter" | "map">,
+): boolean {
+  return filter === undefined && map === undefined && chunk.first.position > position;
+}
+
 /**
  * The part of a chunk that is for one subscriber: what comes after its position and passes its filter, as its map makes it.
  *
@@ -19,7 +28,6 @@ export function ownPart(
   chunks: Chunks,
 ): EntryChunk | undefined {
   const mapped = map === undefined ? undefined : chunks.mappedBy(map);
-  if (filter === undefined && mapped === undefined && chunk.first.position > position) return chunk;
   const entries: Entry[] = [];
   for (const entry of chunk.entries) {
     if (entry.position <= position) continue;

@@ -15,7 +15,11 @@ export class Deque<T> {
 
   /** Takes the first item. */
   shift(): T | undefined {
-    if (this.length === 0) return undefined;
+    if (this.length < 2) {
+      const last = this.#items.pop(); // what holds one item now and then keeps a short array
+      if (this.#start > 0) this.clear();
+      return last;
+    }
     const item = this.#items[this.#start];
     this.#items[this.#start++] = undefined;
     // Half of it is gone: moving the rest costs no more than was shifted
