@@ -1,6 +1,7 @@
 import { assertEquals, assertLessOrEqual } from "@std/assert";
 import { describe, it, mock } from "node:test";
 import { connect, type ConnectOptions, type EventStreamConnection } from "../../src/client/mod.ts";
+import { makeBackoff } from "../../src/client/backoff.ts";
 import { answers, data, stream } from "../support/answers.ts";
 import { FakePage } from "../support/fake_page.ts";
 import { settle } from "../support/settle.ts";
@@ -89,6 +90,33 @@ describe("connect() backs off", () => {
       await watched.connection.close();
     });
   }
+});
+
+describe("connect() backs off from a server that is down", () => {
+  it("counting on, however long ago the last healthy connection was opened", async () => {
+    using clock = new VirtualClock();
+    const watched = new Watched({
+      backoff: { initial: 3_000, factor: 1, jitter: 0 },
+      fetch: answers(stream(""), () => Promise.reject(new TypeError("down"))),
+    });
+    for (let i = 0; i < 5; i++) clock.advance(await watched.wait);
+    await watched.wait;
+    assertEquals(watched.retries.map(([attempt]) => attempt), [1, 2, 3, 4, 5, 6]);
+    await watched.connection.close();
+  });
+
+  it("up to maxElapsed since the first failure in a row", () => {
+    using clock = new VirtualClock();
+    const backoff = makeBackoff({ initial: 60, factor: 1, jitter: 0, maxElapsed: 120 });
+    for (let row = 0; row < 2; row++) {
+      assertEquals(backoff(1, undefined), 60);
+      clock.advance(60);
+      assertEquals(backoff(2, undefined), 60); // 120 in all
+      clock.advance(1);
+      assertEquals(backoff(3, undefined), undefined);
+      clock.advance(10_000);
+    }
+  });
 });
 
 describe("connect() in a page", () => {

@@ -104,8 +104,10 @@ describe("connect() ends for good", () => {
   });
 
   it("on a URL that fetch never takes", async () => {
-    const connection = connect("ftp://127.0.0.1/", { onRetry: () => void connection.close() });
-    assert(await failureOf(connection) instanceof TypeError);
+    for (const url of ["ftp://127.0.0.1/", "ftp://127.0.0.1/http://localhost"]) {
+      const connection = connect(url, { onRetry: () => void connection.close() });
+      assert(await failureOf(connection) instanceof TypeError);
+    }
   });
 
   it("when a stream was its body and must be sent again", async () => {

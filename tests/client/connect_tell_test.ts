@@ -1,7 +1,13 @@
 import { assertEquals } from "@std/assert";
 import { describe, it } from "node:test";
 import { Broker, createHandler } from "../../mod.ts";
-import { connect, type EventStreamConnection, type Gap, type ParsedEvent } from "../../src/client/mod.ts";
+import {
+  connect,
+  type ConnectOptions,
+  type EventStreamConnection,
+  type Gap,
+  type ParsedEvent,
+} from "../../src/client/mod.ts";
 import { answers, data, open, SOON, stream } from "../support/answers.ts";
 
 describe("connect() tells", () => {
@@ -46,6 +52,29 @@ describe("connect() tells", () => {
     assertEquals(await data(connect("http://localhost", { ...options, ...hooks })), ["7", "bye"]);
     assertEquals(told, ["x"]);
   });
+
+  it("dispatches a close event that nobody asked for, and other types that hold the same", async () => {
+    const text = 'data: {"reason":"x"}\n\nevent: close\ndata: {"reason":"y"}\n\n';
+    const told: unknown[] = [];
+    const seen = async (options: ConnectOptions): Promise<number> =>
+      (await data(connect("http://localhost", { fetch: answers(stream(text)), reconnect: false, ...options }))).length;
+    assertEquals(await seen({ onGap: (gap) => told.push(gap) }), 2);
+    assertEquals(await seen({ onCloseNotice: (reason) => told.push(reason) }), 1);
+    assertEquals(told, ["y"]);
+  });
+
+  for (const lastEventId of ["0", undefined]) {
+    it(`by lastEventId what was given out, not what waits: ${lastEventId ?? "nothing"} at first`, async () => {
+      const told: string[] = [];
+      const connection = connect("http://localhost", {
+        lastEventId,
+        fetch: answers(open(": b\nid: 1\ndata: a\n\n")),
+        onComment: () => told.push(connection.lastEventId),
+      });
+      await data(connection, 1);
+      assertEquals([...told, connection.lastEventId], [lastEventId ?? "", "1"]);
+    });
+  }
 
   it("of comments, of responses, and of its state", async () => {
     const told: unknown[] = [];
