@@ -69,6 +69,31 @@ describe("Broker: closing", () => {
     assertEquals((await take(second.subscribe("a", { start: "all" }), 1))[0]!.data, "1");
   });
 
+  it("is closed by `await using`", async () => {
+    const broker = new Broker();
+    {
+      await using closing = broker;
+      closing.subscribe("a");
+    }
+    assertEquals([assertThrows(() => broker.subscribe("a"), SseError).code, broker.stats().subscribers], [
+      "broker-closed",
+      0,
+    ]);
+  });
+
+  it("tells a client when to come back, as it is told to", async () => {
+    await using broker = new Broker();
+    const subscriber = broker.subscribe("a");
+    const sink = new TestSink(subscriber);
+    await assertRejects(() => subscriber.close("kicked", { retry: -1 }), RangeError);
+    assertEquals(sink.ended, false);
+    const other = new TestSink(broker.subscribe("a"));
+    await subscriber.close("drain", { retry: 1234 });
+    await broker.close();
+    assertEquals([sink.retry, sink.data], [1234, ['{"reason":"drain"}']]);
+    assertEquals([other.retry, other.data], [undefined, ['{"reason":"drain"}']]);
+  });
+
   it("shows two brokers on one store the same order", async () => {
     const store = new MemoryReplayStore();
     await using one = new Broker({ store });

@@ -46,6 +46,55 @@ describe("Broker: heartbeats and checkpoints", () => {
     }
   });
 
+  it("writes nothing over what is under way, and goes on when that has left", async () => {
+    mock.timers.enable({ apis: ["setInterval", "Date"], now: 1_000_000 });
+    try {
+      const broker = new Broker({ heartbeat: 1_000, writeTimeout: 0 });
+      const sink = new TestSink(broker.subscribe("a"));
+      await turns(1);
+      sink.pause();
+      await broker.publish("a", { data: "under way" });
+      await turns(1);
+      const { length } = sink.writes;
+      mock.timers.tick(10_000);
+      assertEquals(sink.writes.length, length);
+      sink.drain();
+      mock.timers.tick(1_000);
+      assertEquals(sink.writes.length, length + 1);
+      await broker.close();
+    } finally {
+      mock.timers.reset();
+    }
+  });
+
+  it("gives no place to who has events that wait, or is behind", async () => {
+    mock.timers.enable({ apis: ["setInterval", "Date"], now: 1_000_000 });
+    try {
+      const broker = new Broker({ heartbeat: 1_000, writeTimeout: 0 });
+      for (const overflow of ["drop-oldest", "replay"] as const) {
+        const sink = new TestSink(broker.subscribe("a", { overflow, maxBufferedBytes: 200 }));
+        await turns(1);
+        sink.pause();
+        await publishAll(broker, "a", 10);
+        await turns(1);
+        // All has left, and the sink has not said so yet
+        const buffered = mock.getter(sink, "bufferedBytes", () => 0);
+        const [{ lastEventId }, comments] = [sink, sink.comments.length];
+        const { length } = sink.writes;
+        mock.timers.tick(1_000);
+        assertEquals(sink.writes.slice(length), [2]); // a comment, and nothing that gives a place
+        buffered.mock.restore();
+        sink.drain();
+        await turns();
+        assert(sink.lastEventId !== lastEventId && sink.comments.length > comments);
+        sink.leave();
+      }
+      await broker.close();
+    } finally {
+      mock.timers.reset();
+    }
+  });
+
   it("sends no heartbeats when told so, and keeps intervals that timers cannot", async () => {
     for (const heartbeat of [0, Infinity, 2 ** 40]) {
       mock.timers.enable({ apis: ["setInterval", "Date"], now: 1_000_000 });

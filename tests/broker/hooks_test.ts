@@ -60,6 +60,18 @@ describe("Broker: hooks and stats", () => {
     assertEquals(broker.stats().subscribers, 2);
   });
 
+  it("does not count those whom only messages between nodes reach", async () => {
+    await using broker = new Broker();
+    const [own, others, both] = [broker.subscribe("$own"), broker.subscribe("a"), broker.subscribe(["$own", "a"])];
+    assertEquals(broker.stats().subscribers, 2);
+    await own.close();
+    assertEquals(broker.stats().subscribers, 2);
+    await others.close();
+    assertEquals(broker.stats().subscribers, 1);
+    await both.close();
+    assertEquals(broker.stats().subscribers, 0);
+  });
+
   it("writes the events of one turn at once", async () => {
     await using broker = new Broker();
     const sink = new TestSink(broker.subscribe("a"));

@@ -147,5 +147,6 @@ describe("Broker: close({ timeout })", () => {
     await using broker = new Broker();
     assertThrows(() => broker.close({ timeout: -1 }), RangeError);
     assertThrows(() => broker.close({ timeout: NaN }), RangeError);
+    assertThrows(() => broker.close({ timeout: "5" as unknown as number }), RangeError);
   });
 });

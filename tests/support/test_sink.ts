@@ -8,6 +8,8 @@ export class TestSink implements Sink {
   readonly writes: number[] = [];
   ended = false;
   aborted = false;
+  /** The reconnection time that it was told, in milliseconds. */
+  retry: number | undefined;
   #chunks: Uint8Array[] = [];
   #buffered = 0;
   #drained: (() => void) | undefined;
@@ -22,6 +24,7 @@ export class TestSink implements Sink {
     this.#parser = new EventParser({
       onEvent: (event) => void this.events.push(event),
       onComment: (comment) => void this.comments.push(comment),
+      onRetry: (retry) => void (this.retry = retry),
       lastEventId,
     });
     subscriber.attach((leave) => {
