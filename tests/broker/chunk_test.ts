@@ -5,7 +5,8 @@ import { chunkOf, Chunks, sizeOf, textChunk } from "../../src/broker/chunk.ts";
 import { type Entry, entryOf } from "../../src/broker/entry.ts";
 import { TestSink, turns } from "../support/test_sink.ts";
 
-const entry = (position: number, data = "x"): Entry => entryOf({ position, id: String(position), topics: ["a"], data });
+const entry = (position: number, data = "x"): Entry =>
+  entryOf({ time: 0, position, id: String(position), topics: ["a"], data });
 
 describe("Chunks", () => {
   it("finds the chunk of the same events again, until it forgets them", () => {
@@ -48,7 +49,7 @@ describe("What a chunk takes of a budget", () => {
     const before = subscriber.stats().bytes;
     await broker.publish("a", { id: "1", data: "ü".repeat(10) });
     await turns();
-    assertEquals(subscriber.stats().bytes - before, sink.writes.at(-1));
+    assertEquals(subscriber.stats().bytes - before, sink.writes.at(-1)!);
     assertEquals(sink.writes.at(-1), `id: 1\ndata: ${"ü".repeat(10)}\n\n`.length + 10);
     assertEquals(subscriber.stats().delivered, 1);
   });

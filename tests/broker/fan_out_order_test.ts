@@ -8,7 +8,7 @@ import { settle } from "../support/settle.ts";
 const MIB = 1 << 20;
 
 function entry(position: number, topics: string[] = ["a"], length = 1): Entry {
-  return entryOf({ position, id: String(position), topics, data: "x".repeat(length) });
+  return entryOf({ time: 0, position, id: String(position), topics, data: "x".repeat(length) });
 }
 
 /** A fan-out whose turns end when a test says so. */

@@ -9,7 +9,7 @@ import { EntryChunk } from "../../src/broker/chunk.ts";
 
 /** All of them are of one size. */
 function entry(position: number, topic = "a"): Entry {
-  return entryOf({ position, id: String(position).padStart(3, "0"), topics: [topic], data: "xx" });
+  return entryOf({ time: 0, position, id: String(position).padStart(3, "0"), topics: [topic], data: "xx" });
 }
 const BYTES = entry(1).bytes.length;
 

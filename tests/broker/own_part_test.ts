@@ -5,7 +5,7 @@ import { entryOf } from "../../src/broker/entry.ts";
 import { ownPart } from "../../src/broker/own_part.ts";
 
 const entries = [3, 4, 5].map((position) =>
-  entryOf({ position, id: String(position), topics: ["a"], data: String(position) })
+  entryOf({ time: 0, position, id: String(position), topics: ["a"], data: String(position) })
 );
 const chunk = new EntryChunk(entries);
 const never = (): boolean => false;

@@ -4,7 +4,7 @@ import { type Entry, entryOf } from "../../src/broker/entry.ts";
 import { Window } from "../../src/broker/window.ts";
 
 const entry = (position: number, id = `~epochepo.${position}`, topic = "a"): Entry =>
-  entryOf({ position, id, topics: [topic], data: "x".repeat(10) });
+  entryOf({ time: 0, position, id, topics: [topic], data: "x".repeat(10) });
 /** Of those with a position of two digits. */
 const BYTES = entry(11).bytes.length;
 

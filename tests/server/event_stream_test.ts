@@ -1,4 +1,5 @@
 import { assert, assertEquals, assertLess, assertRejects, assertStringIncludes, assertThrows } from "@std/assert";
+import { settle } from "../support/settle.ts";
 import { describe, it, mock } from "node:test";
 import { type EventFields, eventStream, type EventWriter, SseError } from "../../mod.ts";
 import { turns } from "../support/test_sink.ts";
@@ -98,6 +99,25 @@ describe("eventStream()", () => {
     assertEquals(signal.aborted, true);
     assertEquals((await assertRejects(() => send({ data: "" }), SseError)).code, "source-failed");
     await turns(2);
+  });
+
+  it("tells nobody what a generator throws because its client has left, or that it never began", async () => {
+    const told: unknown[] = [];
+    const onError = (error: unknown): undefined => void told.push(error);
+    const reading = Promise.withResolvers<void>();
+    const response = eventStream(async function* ({ signal }) {
+      reading.resolve();
+      await new Promise((_, reject) => signal.addEventListener("abort", () => reject(signal.reason)));
+      yield { data: "never" };
+    }, { onError });
+    const reader = response.body!.getReader();
+    await reader.read();
+    void reader.read();
+    await reading.promise;
+    await reader.cancel("left");
+    await eventStream(async () => {}, { onError }).body!.cancel();
+    await settle();
+    assertEquals(told, []);
   });
 
   it("fails the body with what the source throws", async () => {

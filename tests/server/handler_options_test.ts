@@ -46,6 +46,8 @@ const handlers: readonly Refused[] = [
   [{ cors: { origins: "*", allowHeaders: "x-tenant" } }, TypeError, "allowHeaders"],
   [{ cors: { origins: "*", allowHeaders: ["x tenant"] } }, TypeError, "allowHeaders"],
   [{ cors: { origins: "*", exposeHeaders: ["x\r\ny"] } }, TypeError, "exposeHeaders"],
+  [{ cors: null }, TypeError, "cors must be an object"],
+  [{ cors: { origins: ["http s://app.example"] } }, TypeError, "cors"],
   [{ headers: "x: y" }, TypeError, "headers"],
   [{ headers: { "x y": "z" } }, TypeError, "headers"],
   [{ headers: { x: "a\nb" } }, TypeError, "headers"],
@@ -64,6 +66,7 @@ const handlers: readonly Refused[] = [
   [{ retry: "5" }, TypeError, "retry"],
   [{ retry: 0.5 }, RangeError, "retry"],
   [{ start: "begin" }, TypeError, "start"],
+  [{ start: 7 }, TypeError, 'start must be "tail", "all", or an object: got 7'],
   [{ start: { last: 0 } }, TypeError, "start"],
   [{ unknownId: "none" }, TypeError, "unknownId"],
 ];
@@ -103,6 +106,7 @@ describe("createHandler() takes", () => {
   const taken: readonly Partial<HandlerOptions>[] = [
     { authorize: undefined, cors: undefined, methods: undefined, overflow: undefined },
     { methods: ["GET", "POST"], openTimeout: Infinity, maxStreams: 0, retryWhenFull: 0 },
+    { methods: ["HEADLESS"], start: "all" },
     { cors: { origins: [] }, headers: [["x", "y"]] },
     { cors: { origins: ["null", "https://app.example:8443", "chrome-extension://abc"], credentials: true } },
     { cors: { origins: isAsync, credentials: true, allowHeaders: ["X-Tenant", "*"], exposeHeaders: [] } },

@@ -1,6 +1,7 @@
 import { assert, assertEquals, assertGreaterOrEqual, assertLessOrEqual, assertThrows } from "@std/assert";
 import { describe, it } from "node:test";
 import { Broker, createHandler, type HandlerOptions, lastEventIdOf, parseEvents, subscriberOf } from "../../mod.ts";
+import { takeSubscriberOf } from "../../src/server/carried.ts";
 import { acceptsEventStream } from "../../src/server/headers.ts";
 
 const URL_ = "http://localhost/";
@@ -80,6 +81,34 @@ describe("createHandler()", () => {
     assert(/^retry: \d+\n\n$/.test(await (await handler(new Request(URL_))).text()));
   });
 
+  it("allows no credentials unless it is told so, and says for how long a preflight holds", async () => {
+    const init = {
+      method: "OPTIONS",
+      headers: { origin: "https://app.example", "access-control-request-method": "GET" },
+    };
+    const { headers } = await respond({ cors: { origins: ["https://app.example"] } }, init);
+    assertEquals(
+      ["origin", "credentials"].map((name) => headers.get(`access-control-allow-${name}`)),
+      ["https://app.example", null],
+    );
+    assertEquals([headers.get("access-control-max-age"), headers.get("access-control-allow-methods")], [
+      "86400",
+      "GET",
+    ]);
+  });
+
+  it("makes a snapshot for the request that asked", async () => {
+    await using broker = new Broker();
+    const handler = createHandler(broker, {
+      topics: "a",
+      snapshot: (why, request) => [{ data: `${why} ${new URL(request.url).pathname}` }],
+    });
+    for await (const { data } of parseEvents(await handler(new Request(`${URL_}mine`)))) {
+      assertEquals(data, "start /mine");
+      break;
+    }
+  });
+
   it("turns Bun's idle timeout off, and survives a host that passes something else", async () => {
     await using broker = new Broker();
     const handler = createHandler(broker, { topics: "a" });
@@ -105,8 +134,9 @@ describe("createHandler()", () => {
     assert(subscriberOf(response) !== undefined);
     assertEquals(subscriberOf(new Response(response.body, response)), undefined);
     assertEquals(subscriberOf(new Response("x")), undefined);
+    assert(takeSubscriberOf(response) === subscriberOf(response));
     const reader = response.body!.getReader();
-    assertEquals(subscriberOf(response), undefined);
+    assertEquals([subscriberOf(response), takeSubscriberOf(response)], [undefined, undefined]);
     await reader.cancel();
   });
 
@@ -146,6 +176,12 @@ describe("acceptsEventStream()", () => {
       ["text/event-stream;q=0, */*", false],
       ["text/event-stream, */*;q=0", true],
       ["text/*;q=0, */*", false],
+      ["  ", true],
+      ["text/event-stream;level=1", true],
+      ["text/event-stream; charset=utf-8; q=0", false],
+      ["text/event-stream;q=0, text/event-stream", true],
+      ["text/event-stream, text/event-stream;q=0", true],
+      ["*/*, text/event-stream;q=0", false],
     ] as const
   ) {
     it(`takes ${accept} for ${accepts}`, () => assertEquals(acceptsEventStream(accept), accepts));

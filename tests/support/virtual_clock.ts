@@ -24,6 +24,11 @@ export class VirtualClock implements Disposable {
     Object.defineProperty(performance, "now", { configurable: true, value: () => this.#now });
   }
 
+  /** How many timers wait. */
+  get timers(): number {
+    return this.#timers.size;
+  }
+
   /** Lets time pass: what is due is called, in order. */
   advance(ms: number): void {
     const until = this.#now + ms;
