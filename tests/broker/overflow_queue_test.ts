@@ -141,6 +141,14 @@ describe("An overflow policy", () => {
     assertEquals([policy.take().lost, policy.bytes], [0, 0]);
   });
 
+  it("drop-oldest: what was dropped is told though there was room again before", () => {
+    const policy = overflowPolicy({ overflow: "drop-oldest" }, 2 * BYTES, { dropped: 0 });
+    policy.offer(chunk(1), holding(BYTES));
+    policy.offer(chunk(2), holding(BYTES));
+    policy.offer(chunk(3), holding(0));
+    assertEquals(policy.take().lost, 1);
+  });
+
   it("drop-oldest: who falls behind reads on before the oldest that waits, and is told what was dropped before it", () => {
     const policy = overflowPolicy({ overflow: "drop-oldest" }, 2 * BYTES, { dropped: 0 });
     assertEquals(policy.letGo(), { lost: 0, before: undefined });

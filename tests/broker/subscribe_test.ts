@@ -15,6 +15,7 @@ describe("Broker.subscribe()", () => {
         { overflow: "x" },
         { start: "x" },
         { start: { last: 0 } },
+        { start: { last: 1.5 } },
         { start: { since: "x" } },
         { key: () => "" },
         { lastEventId: 7 },
@@ -23,8 +24,10 @@ describe("Broker.subscribe()", () => {
     ) {
       assertThrows(() => broker.subscribe("a", options as never), TypeError);
     }
-    for (const options of [{ maxBufferedBytes: 0 }, { maxBufferedBytes: NaN }, { retry: -1 }]) {
-      assertThrows(() => broker.subscribe("a", options), RangeError);
+    for (
+      const options of [{ maxBufferedBytes: 0 }, { maxBufferedBytes: NaN }, { maxBufferedBytes: "1" }, { retry: -1 }]
+    ) {
+      assertThrows(() => broker.subscribe("a", options as never), RangeError);
     }
     assertEquals(broker.stats().subscribers, 0);
   });
