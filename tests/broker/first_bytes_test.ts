@@ -45,6 +45,7 @@ describe("Broker: the first bytes of a stream", () => {
     it(`are not doubled where its place is known: ${JSON.stringify(options)}`, async () => {
       const store = new MemoryReplayStore();
       await using broker = new Broker({ heartbeat: 0, store });
+      broker.subscribe("other"); // from now on the broker follows its store
       await turns();
       const written = textOf(broker.subscribe("a", options));
       const first = placed.replace("ID", store.idAt(0));

@@ -18,6 +18,7 @@ class Scene implements AsyncDisposable {
 
   static async start(timeout = 10_000): Promise<Scene> {
     const scene = new Scene(timeout);
+    scene.#broker.subscribe("other");
     await settle(); // the broker follows its store, and has no timer any more
     return scene;
   }
