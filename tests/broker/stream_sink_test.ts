@@ -35,7 +35,7 @@ describe("A sink that is a stream", () => {
     await read();
     assertEquals([sizes, sink.bufferedBytes, seen.attached], [[65_536, 65_536, 1], 0, 1]);
     sink.end();
-    assertEquals(await reader.read(), { done: true, value: undefined });
+    assertEquals((await reader.read()).done, true);
   });
 
   it("says when all has been read: later, also if nothing waits", async () => {
