@@ -1,5 +1,6 @@
 import { SseError } from "../errors.ts";
 import type { AppendResult, NewEvent } from "../stores/replay_store.ts";
+import { HeardPromise } from "../time/heard_promise.ts";
 
 /** Events given to the store in one call. */
 const MAX_BATCH = 1_024;
@@ -48,7 +49,7 @@ export class Publisher {
       );
     }
     this.#pending++;
-    const { promise, resolve, reject } = PublishPromise.make(this.#host.onError);
+    const { promise, resolve, reject } = HeardPromise.make<string>(this.#host.onError);
     this.#queue.push({ event, resolve, reject });
     this.#running ??= this.#run();
     return promise;
@@ -56,7 +57,7 @@ export class Publisher {
 
   /** A publish that never began. */
   refuse(error: unknown): Promise<string> {
-    const { promise, reject } = PublishPromise.make(this.#host.onError);
+    const { promise, reject } = HeardPromise.make<string>(this.#host.onError);
     reject(error);
     return promise;
   }
@@ -127,37 +128,4 @@ function failed(cause: unknown): unknown {
   if (cause instanceof SseError) return cause;
   const why = cause instanceof Error ? cause.message : String(cause);
   return new SseError("backend-failed", `Cannot publish as the store refused: got ${why}`, { cause });
-}
-
-/** A promise that knows whether its result is used: a failure that no caller awaits goes to `onError`. */
-class PublishPromise extends Promise<string> {
-  #awaited = false;
-
-  static override get [Symbol.species](): PromiseConstructor {
-    return Promise;
-  }
-
-  static make(onError: (error: unknown) => void): PromiseWithResolvers<string> {
-    let resolve!: (id: string | PromiseLike<string>) => void;
-    let settle!: (error: unknown) => void;
-    const promise = new PublishPromise((onResolve, onReject) => {
-      resolve = onResolve;
-      settle = onReject;
-    });
-    const reject = (error: unknown): void => {
-      Promise.prototype.then.call(promise, undefined, () => {}); // never unhandled
-      // One turn later: a caller that awaits it does so by then
-      setTimeout(() => promise.#awaited || onError(error), 0);
-      settle(error);
-    };
-    return { promise, resolve, reject };
-  }
-
-  override then<A = string, B = never>(
-    onFulfilled?: ((id: string) => A | PromiseLike<A>) | null,
-    onRejected?: ((reason: unknown) => B | PromiseLike<B>) | null,
-  ): Promise<A | B> {
-    this.#awaited = true;
-    return super.then(onFulfilled, onRejected);
-  }
 }

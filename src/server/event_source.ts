@@ -26,15 +26,20 @@ export function checkSource(source: unknown): void {
  * Begins to read a source.
  *
  * @param signal Aborts when the client leaves.
+ * @param onLate Told a failed `send` that nobody awaits and that the events themselves cannot tell.
  * @throws {TypeError} If a function returns neither an async iterable nor a promise.
  * @throws What the source throws.
  */
-export function eventsOf(source: EventStreamSource, signal: AbortSignal): AsyncIterator<JsonEventFields> {
+export function eventsOf(
+  source: EventStreamSource,
+  signal: AbortSignal,
+  onLate: (error: unknown) => void,
+): AsyncIterator<JsonEventFields> {
   if (typeof source !== "function") return source[Symbol.asyncIterator]();
-  const sent = new SentEvents(signal);
+  const sent = new SentEvents(signal, onLate);
   const made: unknown = source({ send: sent.send, signal });
   if (isAsyncIterable(made)) {
-    sent.end({}); // nobody takes what is sent
+    void sent.return(); // nobody takes what is sent
     return made[Symbol.asyncIterator]();
   }
   if (!(made instanceof Promise)) throw mustBe("stream", "what the function returns", MUST, made);

@@ -23,8 +23,8 @@ export interface EventStreamOptions {
   /**
    * Makes the last event from what the source threw; `undefined` for none. The
    * stream then ends well, so a client that reconnects will. Also told what
-   * fails after the client has left (`onCancel`, or the `finally` of a
-   * generator): then nothing is sent.
+   * fails after the end or after the client has left (`onCancel`, the `finally`
+   * of a generator, a `send` that nobody awaits): then nothing is sent.
    *
    * @default none: the body fails, and the client sees the connection break off
    */
@@ -125,7 +125,7 @@ class EventStreamBody implements UnderlyingDefaultSource<Uint8Array> {
   readonly #source: EventStreamSource;
   readonly #options: EventStreamOptions;
   readonly #left = new AbortController();
-  #phase: "unread" | "opened" | "streaming" = "unread";
+  #phase: "unread" | "opened" | "streaming" | "ended" = "unread";
   #events: AsyncIterator<JsonEventFields> | undefined;
   #stopBeating = (): void => {};
   #isSilent = false;
@@ -147,6 +147,7 @@ class EventStreamBody implements UnderlyingDefaultSource<Uint8Array> {
       this.#isSilent = false;
       if (this.#left.signal.aborted) return;
       if (!done) return controller.enqueue(encode(value));
+      this.#phase = "ended";
       this.#stopBeating();
       controller.close();
     } catch (error) {
@@ -170,7 +171,7 @@ class EventStreamBody implements UnderlyingDefaultSource<Uint8Array> {
   #begin(controller: ReadableStreamDefaultController<Uint8Array>): void {
     const { heartbeat = 8_000 } = this.#options;
     this.#phase = "streaming";
-    this.#events = eventsOf(this.#source, this.#left.signal);
+    this.#events = eventsOf(this.#source, this.#left.signal, (error) => this.#failLate(controller, error));
     if (heartbeat === 0) return;
     // Looked at twice an interval: silence lasts from one half to a whole
     this.#stopBeating = every(heartbeat / 2, () => {
@@ -192,6 +193,16 @@ class EventStreamBody implements UnderlyingDefaultSource<Uint8Array> {
       controller.close();
     } catch (failure) {
       controller.error(failure);
+    }
+  }
+
+  /** Of a `send` that nobody awaits: what has ended cannot be failed. */
+  #failLate(controller: ReadableStreamDefaultController<Uint8Array>, error: unknown): void {
+    if (this.#phase !== "ended" && !this.#left.signal.aborted) return this.#fail(controller, error);
+    try {
+      this.#options.onError?.(error);
+    } catch {
+      // nobody is left to tell
     }
   }
 
