@@ -1,4 +1,12 @@
-import { Broker, createHandler, MemoryReplayStore, type Publication, SseError, type Subscriber } from "../../mod.ts";
+import {
+  Broker,
+  createHandler,
+  MemoryReplayStore,
+  type Publication,
+  SseError,
+  type Subscriber,
+  subscriberOf,
+} from "../../mod.ts";
 import type { ServeInfo, Server } from "../../src/server/serve_options.ts";
 import { serve } from "../support/runtime.ts";
 import type { Choices } from "./choices.ts";
@@ -39,6 +47,8 @@ export class Scene implements ClientHost, DeedHost {
   readonly #brokers: Broker[] = [];
   readonly #deeds: Deeds;
   readonly #kept: Subscriber[] = [];
+  /** Of responses that nobody reads: they end by themselves. */
+  readonly #unread: Subscriber[] = [];
   readonly #closings: Promise<void>[] = [];
   readonly #publishing = new Set<Promise<void>>();
   readonly #calm = Promise.withResolvers<void>();
@@ -188,8 +198,16 @@ export class Scene implements ClientHost, DeedHost {
 
   /** Keeps a response that nobody reads. */
   keepUnread(): void {
-    this.say("a response that nobody reads");
-    this.keep(() => this.broker.subscribe("**", { snapshot: () => this.hang().then(() => []) }));
+    const openTimeout = this.choices.integer(1, 60);
+    const aborter = new AbortController();
+    this.say(`a response that nobody reads within ${openTimeout} ms`);
+    const snapshot = (): Promise<never[]> => this.hang().then(() => []);
+    const handler = createHandler(this.broker, { topics: "**", openTimeout, snapshot });
+    void handler(new Request("http://localhost/", { signal: aborter.signal })).then((response) => {
+      const subscriber = subscriberOf(response);
+      if (subscriber !== undefined) this.#unread.push(subscriber);
+    });
+    if (this.choices.chance(0.3)) later(this.choices.integer(0, openTimeout), () => aborter.abort());
   }
 
   /** Looks at what must hold at any time. */
@@ -213,6 +231,7 @@ export class Scene implements ClientHost, DeedHost {
 
   /** Ends what a run has kept, and what it has begun to close. */
   async letGo(): Promise<void> {
+    for (const { closed } of this.#unread) await this.inTime("the end of a response that nobody reads", closed);
     await Promise.all(this.#kept.map((kept) => this.inTime("a kept subscriber's close", kept.close())));
     await Promise.all(this.#closings);
   }
