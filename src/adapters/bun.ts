@@ -91,7 +91,7 @@ export async function serve(handler: ServeHandler, options: ServeOptions = {}): 
       const subscriber = subscriberOf(response);
       if (subscriber === undefined) return response;
       if (request.method === "HEAD" || request.signal.aborted) {
-        await response.body?.cancel(); // nobody will read it
+        await response.body?.cancel(); // it will not be read
         return new Response(null, response);
       }
       server.timeout(request, 0);

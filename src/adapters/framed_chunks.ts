@@ -8,7 +8,7 @@ interface Framed {
   readonly bytes: Uint8Array;
 }
 
-/** Chunks as HTTP/1.1 frames them (RFC 9112, § 7.1), each made once for all who get it. */
+/** Chunks as HTTP/1.1 frames them (RFC 9112, § 7.1), each made once for all connections that get it. */
 export class FramedChunks {
   /** The one that was asked for last comes first. */
   readonly #kept: Framed[] = [];

@@ -1,5 +1,5 @@
 /**
- * `serve()` on `node:http`, and `toNodeListener()` for servers that are there
+ * `serve()` on `node:http`, and `toNodeListener()` for servers that you have
  * already: `node:http`, `node:https`, `node:http2`, Express, Fastify.
  *
  * @example A server on Node
@@ -32,8 +32,8 @@ export type { NodeInfo, NodeListener } from "./node_listener.ts";
  * Turns a handler into a listener of `node:http`, `node:https`, `node:http2`,
  * or a route of Express.
  *
- * A body that Express or another middleware has read is not there to be read
- * again: register the listener before it, or use what it parsed.
+ * A body that Express or another middleware has read cannot be read again.
+ * Register the listener before such middleware, or use what it parsed.
  *
  * @example On a server of one's own
  * ```ts
@@ -67,7 +67,7 @@ export type { NodeInfo, NodeListener } from "./node_listener.ts";
  * ```
  *
  * @param handler Answers each request. It is also given Node's own request, of the type that it names.
- * @param options What becomes of errors.
+ * @param options What to do with errors.
  */
 export function toNodeListener<FromHost = IncomingMessage | Http2ServerRequest>(
   handler: (request: Request, info: NodeInfo<FromHost>) => Response | Promise<Response>,

@@ -21,7 +21,7 @@ export function isHttp1(outgoing: Outgoing): outgoing is ServerResponse {
   return outgoing instanceof ServerResponse;
 }
 
-/** Whether its client has left, or somebody has answered already. A reset stream of HTTP/2 says so only itself. */
+/** Whether its client has left, or it has been answered already. Only the stream itself tells that HTTP/2 has reset it. */
 export function isOver(outgoing: Outgoing): boolean {
   if (outgoing.destroyed || outgoing.writableEnded) return true;
   return !isHttp1(outgoing) && (outgoing.stream?.destroyed ?? true);

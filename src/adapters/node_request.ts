@@ -54,7 +54,7 @@ class NodeRequest extends Request {
   }
 }
 
-/** The body, read from the connection as it is asked for. What nobody asks for stays there. */
+/** The body, read from the connection only as it is asked for. The rest stays there. */
 function bodyOf(incoming: Incoming): ReadableStream<Uint8Array> {
   const readable = incoming as IncomingMessage;
   let stop: (() => void) | undefined;
@@ -88,7 +88,7 @@ function bodyOf(incoming: Incoming): ReadableStream<Uint8Array> {
       readable.pause();
     };
     if (readable.readableEnded || readable.destroyed) {
-      controller.close(); // somebody else has read it
+      controller.close(); // other code has read it
       return () => {};
     }
     readable.on("data", onData).on("end", onEnd).on("error", onError).on("close", onClose);
@@ -97,7 +97,7 @@ function bodyOf(incoming: Incoming): ReadableStream<Uint8Array> {
 }
 
 /**
- * Whom the client asked; `undefined` if it is of a time without `Host`.
+ * The host that the client asked for; `undefined` for HTTP/1.0 without `Host`.
  *
  * @throws {TypeError} If that is missing, comes twice or is none.
  */

@@ -67,7 +67,7 @@ export class Responder {
     });
   }
 
-  /** A chunk as HTTP/1.1 frames it, made once for all who get it. */
+  /** A chunk as HTTP/1.1 frames it, made once for all connections that get it. */
   frame(chunk: Chunk): Uint8Array {
     return this.#framed.of(chunk);
   }
@@ -105,8 +105,8 @@ export class Responder {
 }
 
 /**
- * The socket, where framed chunks may be written past the response: HTTP/1.1, its headers sent, and nobody in between
- * (compression, say, replaces `write`).
+ * The socket, if framed chunks may be written past the response: over HTTP/1.1, after the headers, and with no middleware in
+ * between (compression, for example, replaces `write`).
  */
 function rawSocket(outgoing: Outgoing): Socket | undefined {
   if (!isHttp1(outgoing) || outgoing.write !== ServerResponse.prototype.write) return undefined;
@@ -140,7 +140,7 @@ async function pump(response: Response, body: ReadableStream<Uint8Array>, outgoi
       if (sent > length) throw new RangeError(`Cannot send body as it is longer than content-length: ${length}`);
       const hasRoom = writeTo(outgoing, value);
       if (!hasRoom && !isOver(outgoing)) await new Promise<void>((resolve) => wake = resolve);
-      // A source that never waits would fill all that the system takes before anybody else has a turn
+      // A source that never waits would fill all that the system takes before other connections have a turn
       if (++chunks % CHUNKS_A_TURN === 0) await new Promise<void>((resolve) => laterTurn(resolve));
     }
     if (sent < length && !isOver(outgoing)) {

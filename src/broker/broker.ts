@@ -166,7 +166,8 @@ export class Broker implements AsyncDisposable {
    * @returns The event's ID, once the store has it.
    * @throws {TypeError | RangeError} (as a rejection) If a topic or a field is not valid. Nothing is published.
    * @throws {SseError} (as a rejection) `backend-failed` if the store has refused the event: no subscriber gets it.
-   * `publish-uncertain` if the store may have it: publish it again with the same own ID. `id-taken`, `too-many-pending`, `broker-closed`.
+   * `publish-uncertain` if the store may have it: publish it again with the same own ID. `id-taken`, `too-many-pending`,
+   * `broker-closed`.
    */
   publish(topics: string | readonly string[], event: Publication): Promise<string> {
     try {

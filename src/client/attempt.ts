@@ -3,7 +3,7 @@ import type { ConnectOptions } from "./connect_options.ts";
 import { ask, Permanent } from "./request.ts";
 import { responseError } from "./response_error.ts";
 
-/** The server's way to say: do not come back. */
+/** The status by which a server says that the client must not come back. */
 export const NO_CONTENT: Permanent = new Permanent(undefined);
 
 /**

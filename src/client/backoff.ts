@@ -10,7 +10,7 @@ export interface BackoffOptions {
    */
   readonly initial?: number | undefined;
   /**
-   * How many times longer each further wait may be.
+   * By what factor each further wait may be longer.
    *
    * @default {1.5}
    */
@@ -22,10 +22,9 @@ export interface BackoffOptions {
    */
   readonly max?: number | undefined;
   /**
-   * The part of a wait that is left to chance, 0 to 1, so that clients that
-   * were cut off together do not come back together. With 1, the first wait is
-   * anything from 0 to its longest, and each further one anything from half of
-   * its longest to all of it.
+   * The random part of a wait, from 0 to 1, so that clients that were cut off
+   * together do not come back together. With 1, the first wait is between 0 and its
+   * longest, and each further wait between half of its longest and its longest.
    *
    * @default {1}
    */

@@ -30,29 +30,29 @@ export interface ConnectionEnd {
 export interface EventStreamConnection extends AsyncIterable<ParsedEvent>, AsyncDisposable {
   /** The URL that is asked for. */
   readonly url: string;
-  /** `"connecting"` before the first response and between two, `"open"` while one is read, `"closed"` for good. */
+  /** `"connecting"` until a response is read, also between two of them; `"open"` while one is read; `"closed"` for good. */
   readonly readyState: "connecting" | "open" | "closed";
-  /** The last event ID: of the last event that was given out, or of a block without data after it. Save it to resume. */
+  /** The last event ID: that of the last event that was given out, or of a later block without data. Save it to resume. */
   readonly lastEventId: string;
-  /** Why it is closed, once it is. Never rejects. */
+  /** Resolves with the reason when it is closed. Never rejects. */
   readonly closed: Promise<ConnectionEnd>;
   /**
-   * Its events, once only. A loop that is slow slows the socket; leaving it closes the connection.
+   * Its events. They can be read once. A slow loop slows the socket. To leave the loop closes the connection.
    *
    * @throws {TypeError} If it is being read already.
    */
   [Symbol.asyncIterator](): AsyncIterableIterator<ParsedEvent, undefined>;
   /**
-   * Calls for each event of a type. One that throws is reported as uncaught, and harms nobody else.
+   * Calls a listener for each event of a type. If it throws, its error is reported as uncaught, and nothing else changes.
    *
    * @param type The event type: `"message"` for events that have none.
    * @param listener What to call.
-   * @returns Stops that.
+   * @returns Removes the listener.
    * @throws {TypeError} If it is being read in a loop.
    */
   on(type: string, listener: (event: ParsedEvent) => void): () => void;
   /**
-   * Calls for each event, after those that `on` its type.
+   * Calls a listener for each event, after the listeners of its type.
    *
    * @param listener What to call.
    * @returns Stops that.
@@ -64,10 +64,10 @@ export interface EventStreamConnection extends AsyncIterable<ParsedEvent>, Async
 }
 
 /**
- * Connects to an event stream, and again whenever it breaks off, with the last
- * event ID: from a server that replays (Freshet's, with its replay store) each
- * event comes once, in order. Nothing is asked for before it is read, by the
- * first `next()` or the first `on()`.
+ * Connects to an event stream, and connects again with the last event ID whenever
+ * it breaks off. A server that replays (Freshet's does, with its replay store)
+ * sends each event once, in order. No request is made before the first `next()` or
+ * the first `on()`.
  *
  * @example Events, wherever they come from
  * ```ts
@@ -119,7 +119,7 @@ export function connect(url: string | URL, options: ConnectOptions = {}): EventS
   let openedAt = 0;
   /** The server's reconnection time, in milliseconds. */
   let reconnectionTime = 0;
-  /** When the server lets us come back. */
+  /** When the server allows us to come back. */
   let notBefore = 0;
   /** The ID of the last event that was given out. */
   let givenId = options.lastEventId ?? "";
@@ -187,7 +187,7 @@ export function connect(url: string | URL, options: ConnectOptions = {}): EventS
   }
 
   async function dispatchAll(events: PulledEvents): Promise<void> {
-    await undefined; // who listens in the same turn hears all
+    await undefined; // so that all listeners that are added in this turn get every event
     try {
       for await (const event of events) {
         for (const type of [event.type, undefined]) {
@@ -210,7 +210,7 @@ export function connect(url: string | URL, options: ConnectOptions = {}): EventS
     leave({ reason: "aborted", error: signal!.reason });
   }
 
-  /** What came before a failure is given out first; who leaves wants no more. */
+  /** Events before a failure are given out first. After the loop has been left, none is. */
   function leave(end: ConnectionEnd): void {
     finish(end);
     events.drop();
@@ -242,8 +242,8 @@ export function connect(url: string | URL, options: ConnectOptions = {}): EventS
     const now = performance.now();
     if (readyState === "open" && now - openedAt >= HEALTHY_MS) failures = 0;
     become("connecting");
-    if (events.hasEnded) return 0; // by who was told of it
-    // What the server asks for, it gets, whatever the page does meanwhile
+    if (events.hasEnded) return 0; // by the callback that was told of it
+    // The time that the server asked for is kept, whatever the page does meanwhile
     const asked = failure === HIDDEN
       ? 0
       : Math.max(reconnectionTime, failure instanceof ResponseError ? failure.retryAfter : 0);
@@ -274,10 +274,10 @@ const HEALTHY_MS = 5_000;
 
 type Listener = (event: ParsedEvent) => void;
 
-/** Why we let go of the connection of a page that is hidden. */
+/** The reason for which the connection of a hidden page is closed. */
 const HIDDEN = new Permanent(undefined);
 
-/** Whether it was one of Freshet's own events, and somebody asked to be told of those. */
+/** Whether it was one of Freshet's own events, and there is a callback for it. */
 function isTold({ type, data }: ParsedEvent, { onCloseNotice, onGap }: ConnectOptions): boolean {
   const hook = type === "gap"
     ? onGap
@@ -289,6 +289,6 @@ function isTold({ type, data }: ParsedEvent, { onCloseNotice, onGap }: ConnectOp
     call(hook, told);
     return true;
   } catch {
-    return false; // somebody else's event of that type
+    return false; // an event of that type that is not Freshet's
   }
 }

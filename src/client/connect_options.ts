@@ -12,14 +12,15 @@ export interface ConnectOptions {
    */
   readonly method?: string | undefined;
   /**
-   * The request's headers, or a function that makes them, asked at each
-   * attempt: for tokens that expire. If it rejects, the attempt has failed.
-   * `Accept` is set unless you do; `Last-Event-ID` is set always.
+   * The request's headers, or a function that makes them, for tokens that expire.
+   * It is called at each attempt; if it rejects, the attempt has failed. `Accept`
+   * is set unless you set it. `Last-Event-ID` is always set.
    */
   readonly headers?: HeadersSource | undefined;
   /**
-   * The request's body, or a function that makes it, asked at each attempt. A
-   * stream can be sent but once: reconnecting then fails with `body-used`.
+   * The request's body, or a function that makes it, which is called at each
+   * attempt. A stream can be sent only once: with one, reconnecting fails with
+   * `body-used`.
    */
   readonly body?: BodyInput | (() => BodyInput | Promise<BodyInput>) | undefined;
   /** Whether cookies are sent to other origins: as `fetch` has it. */
@@ -31,49 +32,51 @@ export interface ConnectOptions {
    */
   readonly fetch?: FetchLike | undefined;
   /**
-   * The last event ID to begin with: where an earlier connection has stopped.
+   * The last event ID to begin with: that of an earlier connection, for example.
    *
    * @default {""}
    */
   readonly lastEventId?: string | undefined;
   /**
-   * Whether to connect again when the stream ends or breaks off. With `false`
-   * the end of the stream is the end of the loop, and a failure is its error.
+   * Whether to connect again when the stream ends or breaks off. With `false` the
+   * loop ends when the stream ends, and throws when it fails.
    *
    * @default {true}
    */
   readonly reconnect?: boolean | undefined;
   /**
-   * How long to wait before connecting again. What the server asks for, by
-   * `retry` in the stream or `Retry-After` with a refusal, is waited for before
-   * that, and is the least wait when the machine is on the network again or the
-   * page is shown. The count begins anew after a connection was healthy: it
-   * gave an event, or lasted 5 s.
+   * How long to wait before connecting again. This wait comes after the one that
+   * the server asks for, by `retry` in the stream or by `Retry-After` with a
+   * refusal. When the machine is on the network again or the page is shown, only
+   * the server's wait is kept. The count of failures begins again after a healthy
+   * connection: one that gave an event, or lasted 5 s.
    *
    * @default { initial: 500, factor: 1.5, max: 30_000, jitter: 1 }
    */
   readonly backoff?: BackoffOptions | BackoffFunction | undefined;
   /**
-   * Looks at each response before its body is read: `true` accepts it, whatever
-   * its status and type; an error ends the connection with that error; nothing
-   * leaves it to the usual rule. That is: 200 with `text/event-stream` is read,
-   * 204 ends the connection, 408, 425, 429 and 5xx are tried again, and
-   * everything else ends it with a {@linkcode ResponseError}.
+   * Called with each response before its body is read. If it returns `true`, the
+   * response is accepted, whatever its status and type. If it returns an error, the
+   * connection ends with that error. Otherwise the usual rule holds: 200 with
+   * `text/event-stream` is read; 204 ends the connection; after 408, 425, 429 and
+   * 5xx the client tries again; everything else ends the connection with a
+   * {@linkcode ResponseError}.
    */
   readonly validate?:
     | ((response: Response) => true | undefined | void | Promise<true | undefined | void>)
     | undefined;
   /**
-   * How long the server may be silent, in milliseconds, before the connection
-   * is taken for dead and made anew; heartbeats count, 0 waits for ever. Three
-   * times the server's heartbeat is a good choice (Freshet's is 8 s). Time in
-   * which nobody asks for the next event does not count.
+   * How long the server may be silent, in milliseconds. After that the connection
+   * is taken for dead, and the client connects again. A heartbeat ends a silence.
+   * `0` for no limit. Three times the server's heartbeat is a good choice
+   * (Freshet's is 8 s). While the application does not ask for the next event, the
+   * time does not count.
    *
    * @default {0}
    */
   readonly inactivityTimeout?: number | undefined;
   /**
-   * The longest event, in UTF-16 code units; a longer one ends the connection
+   * The longest event, in UTF-16 code units. A longer one ends the connection
    * with `event-too-large`.
    *
    * @default {16_777_216}
@@ -93,17 +96,17 @@ export interface ConnectOptions {
   readonly onReadyState?: ((readyState: "connecting" | "open" | "closed") => void) | undefined;
   /** Called with each response that is going to be read. */
   readonly onOpen?: ((response: Response) => void) | undefined;
-  /** Called when an attempt or a stream has failed and will be tried again. */
+  /** Called when an attempt or a stream has failed, and the client will try again. */
   readonly onRetry?: ((error: unknown, delay: number, attempt: number) => void) | undefined;
-  /** Takes Freshet's `gap` events, which then are not dispatched: events are missing. */
+  /** Called with Freshet's `gap` events, which say that events are missing. They are then not dispatched. */
   readonly onGap?: ((gap: Gap) => void) | undefined;
   /**
-   * Takes Freshet's `close` events, which then are not dispatched: the server
-   * says why it is about to end the stream. The connection goes on, and comes
-   * back; its own end is {@linkcode EventStreamConnection.closed}.
+   * Called with Freshet's `close` events, by which the server says why it is about
+   * to end the stream. They are then not dispatched. The client connects again; its
+   * own end is {@linkcode EventStreamConnection.closed}.
    */
   readonly onCloseNotice?: ((reason: string) => void) | undefined;
-  /** Called with each comment, in its place between the events: when those before it have been given out. */
+  /** Called with each comment, after the events before it have been given out. */
   readonly onComment?: ((comment: string) => void) | undefined;
   /** Closes the connection. A loop over its events then throws the signal's reason. */
   readonly signal?: AbortSignal | undefined;

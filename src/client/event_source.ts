@@ -16,7 +16,7 @@ export interface EventSourceInit {
    * @default the global `fetch`
    */
   readonly fetch?: FetchLike | undefined;
-  /** Further headers, or a function that makes them, asked at each attempt. */
+  /** Further headers, or a function that makes them, which is called at each attempt. */
   readonly headers?: HeadersSource | undefined;
 }
 
@@ -32,13 +32,13 @@ export interface EventSourceEventMap {
   open: Event;
   /** An event without a type of its own. */
   message: EventSourceMessage;
-  /** The connection is lost: `readyState` says whether for good. */
+  /** The connection is lost. `readyState` says whether it is lost for good. */
   error: EventSourceErrorEvent;
 }
 
 /** What an `error` event says beside the standard's, which says nothing. */
 export interface EventSourceErrorEvent extends Event {
-  /** What has happened, in words for whoever reads a log. */
+  /** What has happened, in words for a log. */
   readonly message: string | undefined;
   /** The response's status, if a response was refused. */
   readonly status: number | undefined;
@@ -73,7 +73,7 @@ export interface EventSource {
   /** Called when the connection is lost: `readyState` says whether for good. */
   onerror: EventSourceHandler<EventSourceErrorEvent>;
   /**
-   * Calls for each event of a type.
+   * Calls a listener for each event of a type.
    *
    * @param type `"open"`, `"error"`, `"message"`, or a type of the stream's own.
    * @param listener What to call.
@@ -85,7 +85,7 @@ export interface EventSource {
     options?: Parameters<EventTarget["addEventListener"]>[2],
   ): void;
   /**
-   * Stops calling.
+   * Removes a listener.
    *
    * @param type The type it was added for.
    * @param listener What was added.
@@ -99,14 +99,14 @@ export interface EventSource {
 }
 
 /**
- * The standard's `EventSource`, on `fetch` alone, wherever there is none or a
- * poorer one, and with headers of your own:
+ * The standard's `EventSource`, built on `fetch` alone, for runtimes that have
+ * none, and with headers of your own:
  * {@link https://html.spec.whatwg.org/multipage/server-sent-events.html#the-eventsource-interface | § 9.2.2}.
  *
- * It behaves as browsers' do: any status but 200 ends it for good, everything
- * else is tried again after the reconnection time, with the last event ID. An
- * event that is longer than 16 Mi UTF-16 code units ends it too. `connect()`
- * has more to set.
+ * It behaves as those of browsers do. Any status but 200 ends it for good. After
+ * any other failure it tries again after the reconnection time, with the last event
+ * ID. An event that is longer than 16 Mi UTF-16 code units ends it too.
+ * `connect()` has more options.
  *
  * @example Events of a server
  * ```ts

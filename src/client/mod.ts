@@ -1,8 +1,8 @@
 /**
- * The client: event streams that never lose their place, on `fetch` alone, in
- * Deno, Bun, Node, browsers and workers. `connect()` for applications,
+ * The client: event streams that resume where they stopped, built on `fetch`
+ * alone, for Deno, Bun, Node, browsers and workers. `connect()` for applications,
  * `EventSource` to the letter of the standard, `parseEvents` for a response
- * that is there already.
+ * that you already have.
  *
  * @example Listening
  * ```ts ignore

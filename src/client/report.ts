@@ -1,4 +1,4 @@
-/** Calls what the application gave: if it throws, nobody here is harmed, and the runtime reports it as uncaught. */
+/** Calls a function of the application. If it throws, the runtime reports the error as uncaught, and nothing else changes. */
 export function call<Arguments extends unknown[]>(
   callback: ((...args: Arguments) => unknown) | undefined,
   ...args: Arguments

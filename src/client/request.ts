@@ -1,12 +1,12 @@
 import type { BodyInput, HeadersInput } from "../wire/fetch_input.ts";
 
-/** What the client needs of a `fetch`: give your own to add cookies, a proxy, a test's answers. */
+/** What the client needs of a `fetch`. Give your own to add cookies or a proxy, or to answer in a test. */
 export type FetchLike = (url: string, init: RequestInit) => Promise<Response>;
 
-/** Headers, or a function that makes them, asked again at each attempt: for tokens that expire. */
+/** Headers, or a function that makes them, which is called at each attempt: for tokens that expire. */
 export type HeadersSource = HeadersInput | (() => HeadersInput | Promise<HeadersInput>);
 
-/** A failure that no further attempt can mend. */
+/** A failure after which no further attempt can succeed. */
 export class Permanent {
   readonly error: unknown;
 
@@ -16,7 +16,7 @@ export class Permanent {
 }
 
 /**
- * Resolves a URL as the page or worker would that runs this.
+ * Resolves a URL as the page or worker that runs this would.
  *
  * @throws {TypeError} If it cannot be parsed.
  */
@@ -81,7 +81,7 @@ export async function ask(
   }
 }
 
-/** Whether `fetch` fails on a URL always: it knows no such scheme, or takes no user name and password. */
+/** Whether `fetch` always fails for a URL, because of its scheme or its user name and password. */
 function isFutile(url: string): boolean {
   try {
     return !/^https?:/.test(new Request(url).url);

@@ -4,12 +4,12 @@ import { after } from "../time/timer.ts";
 
 /** How much of a refusal's body is kept, in UTF-16 code units. */
 const BODY_LENGTH = 4_096;
-/** How long it may take to come. */
+/** How long that may take to arrive. */
 const BODY_MS = 1_000;
 
 /**
  * A response that is not an event stream: `code` is `"not-an-event-stream"`.
- * What the server had to say is here, to tell a wrong token from a wrong address.
+ * It has the server's answer, so that you can tell a wrong token from a wrong address.
  */
 export class ResponseError extends SseError {
   /** Always `"ResponseError"`. */
@@ -24,7 +24,7 @@ export class ResponseError extends SseError {
   /**
    * Makes an error of a response.
    *
-   * @param response The response; its body is read already.
+   * @param response The response, whose body has been read.
    * @param body The beginning of its body.
    */
   constructor(response: Response, body: string) {
@@ -35,7 +35,7 @@ export class ResponseError extends SseError {
     this.body = body;
   }
 
-  /** How long the server asks to be left alone, in milliseconds; 0 if it does not say: RFC 9110, section 10.2.3. */
+  /** How long the server asks clients to wait, in milliseconds; 0 if it does not say (`Retry-After`: RFC 9110, § 10.2.3). */
   get retryAfter(): number {
     const value = this.headers.get("retry-after") ?? "";
     const ms = /^\d+$/.test(value) ? Number(value) * 1_000 : Date.parse(value) - Date.now();
@@ -43,7 +43,7 @@ export class ResponseError extends SseError {
   }
 }
 
-/** Makes the error of a response, and lets the response go. */
+/** Makes the error of a response, and drops the response. */
 export async function responseError(response: Response): Promise<ResponseError> {
   return new ResponseError(response, await beginningOf(response.body));
 }
@@ -51,7 +51,7 @@ export async function responseError(response: Response): Promise<ResponseError> 
 async function beginningOf(body: ReadableStream<Uint8Array> | null): Promise<string> {
   if (body === null) return "";
   const reader = body.getReader();
-  const leave = (): void => void reader.cancel().catch(() => {}); // the rest is nobody's
+  const leave = (): void => void reader.cancel().catch(() => {}); // the rest is not needed
   const stop = after(BODY_MS, leave);
   const decoder = new TextDecoder();
   let text = "";

@@ -1,21 +1,22 @@
 import { BOOLEAN, type Kind } from "./check_options.ts";
 
 /**
- * Who of other origins may read: see {@linkcode HandlerOptions.cors}.
+ * Which other origins may read: see {@linkcode HandlerOptions.cors}.
  *
- * Before `fetch` sends a header such as `Last-Event-ID` to another origin, the browser asks by OPTIONS whether it may. The
- * handler answers that, but a framework's route for GET alone never hands it over: then the first connection works, and
- * each reconnection fails. Give the handler OPTIONS as well (`app.all`).
+ * Before `fetch` sends a header such as `Last-Event-ID` to another origin, the browser sends an OPTIONS request to ask
+ * whether it may. The handler answers that. But a framework's route for GET alone does not pass OPTIONS on. Then the first
+ * connection works, and each reconnection fails. So route OPTIONS to the handler as well (`app.all`).
  */
 export interface CorsOptions {
   /**
-   * The origins that may, such as `"https://app.example"`; `"*"` for all; or a
-   * function that tells. It is asked for each request that names an origin, and
-   * one that throws, or says something else than `true` or `false`, answers 500.
+   * The origins that may read, such as `"https://app.example"`; `"*"` for all; or a
+   * function that returns whether an origin may. It is called for each request that
+   * names an origin. If it throws, or returns neither `true` nor `false`, the answer
+   * is 500.
    */
   readonly origins: "*" | readonly string[] | ((origin: string, request: Request) => boolean | Promise<boolean>);
   /**
-   * Whether cookies and other credentials may come along; not with `"*"`.
+   * Whether cookies and other credentials may be sent; not with `"*"`.
    *
    * @default {false}
    */

@@ -39,7 +39,7 @@ export function eventsOf(
   const sent = new SentEvents(signal, onLate);
   const made: unknown = source({ send: sent.send, signal });
   if (isAsyncIterable(made)) {
-    void sent.return(); // nobody takes what is sent
+    void sent.return(); // no sent event will be read
     return made[Symbol.asyncIterator]();
   }
   if (!(made instanceof Promise)) throw mustBe("stream", "what the function returns", MUST, made);

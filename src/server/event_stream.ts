@@ -30,8 +30,8 @@ export interface EventStreamOptions {
    */
   readonly onError?: ((error: unknown) => JsonEventFields | undefined) | undefined;
   /**
-   * Called when the client has left before the end. What it throws goes to
-   * `onError`, or, without one, rejects the `cancel()` of whoever read the body.
+   * Called when the client has left before the end. If it throws, the error goes to
+   * `onError`. Without `onError` the `cancel()` of the body rejects with it.
    */
   readonly onCancel?: ((reason: unknown) => void) | undefined;
 }
@@ -54,12 +54,12 @@ const HEARTBEAT = encoder.encode(COMMENT);
  * makes one (such as an async generator function), or a callback that sends. For answers of
  * language models, progress, logs: one source, one client.
  *
- * The headers and a first byte leave at once. The source begins when the
- * response is first read, is read as fast as the client reads, and is stopped when the client
- * leaves: the `signal` that a function is given aborts, and an iterable is
- * returned from. A generator that waits for something at that moment is returned from only after that: pass the `signal`
- * on to what it waits for. What the source throws fails the body, unless `onError` makes a last event
- * of it.
+ * The headers and a first byte leave at once. The source begins when the response
+ * is first read, and is read as fast as the client reads. When the client leaves,
+ * the source is stopped: the function's `signal` aborts, and `return()` of the
+ * iterable is called. A generator that is waiting at that moment stops only after
+ * its wait, so pass the `signal` on to what it waits for. If the source throws, the
+ * body fails, unless `onError` makes a last event of the error.
  *
  * @example A generator
  * ```ts
@@ -103,7 +103,7 @@ const HEARTBEAT = encoder.encode(COMMENT);
  * ```
  *
  * @param source The events, or what makes or sends them.
- * @param options Headers, heartbeat, what becomes of an error.
+ * @param options Headers, heartbeat, what to do with an error.
  * @returns The response, with status 200.
  * @throws {TypeError} If the source is neither an async iterable nor a function, or an option is unknown or of the wrong
  * type.
@@ -142,7 +142,7 @@ class EventStreamBody implements UnderlyingDefaultSource<Uint8Array> {
       return controller.enqueue(retry === undefined ? HEARTBEAT : encoder.encode(encodeRetry(retry)));
     }
     try {
-      if (this.#phase === "opened") this.#begin(controller); // somebody has read the first byte
+      if (this.#phase === "opened") this.#begin(controller); // the first byte has been read
       const { done, value } = await this.#events!.next();
       this.#isSilent = false;
       if (this.#left.signal.aborted) return;
@@ -183,7 +183,7 @@ class EventStreamBody implements UnderlyingDefaultSource<Uint8Array> {
   #fail(controller: ReadableStreamDefaultController<Uint8Array>, error: unknown): void {
     const { onError } = this.#options;
     this.#stopBeating();
-    if (this.#left.signal.aborted) return; // the client has left: nobody to tell
+    if (this.#left.signal.aborted) return; // the client has left: no event can be sent
     this.#left.abort(error);
     this.#return(undefined); // it has told already
     if (onError === undefined) return controller.error(error);
@@ -202,7 +202,7 @@ class EventStreamBody implements UnderlyingDefaultSource<Uint8Array> {
     try {
       this.#options.onError?.(error);
     } catch {
-      // nobody is left to tell
+      // there is no caller left to tell
     }
   }
 
@@ -210,6 +210,6 @@ class EventStreamBody implements UnderlyingDefaultSource<Uint8Array> {
   #return(onError: ((error: unknown) => unknown) | undefined): void {
     const source = this.#source;
     const events = this.#events ?? (typeof source === "function" ? undefined : source[Symbol.asyncIterator]());
-    (async () => await events?.return?.())().catch((error) => onError?.(error)).catch(() => {}); // nobody is left to tell
+    (async () => await events?.return?.())().catch((error) => onError?.(error)).catch(() => {}); // there is no caller left to tell
   }
 }

@@ -6,7 +6,7 @@ import { type JsonEventFields, withText } from "../wire/json.ts";
 /** What a callback given to `eventStream` writes to. */
 export interface EventWriter {
   /**
-   * Sends an event. Await it: 1,024 that are not taken yet may wait, one more is rejected with `too-many-pending`.
+   * Sends an event. Await it: 1,024 events may wait to be taken, and one more is rejected with `too-many-pending`.
    *
    * A failure that nobody awaits kills no process. It counts as thrown by the callback: after what was sent before, the
    * stream fails, or ends with what `onError` makes of it. After the end of the stream `onError` alone is told. What

@@ -25,15 +25,16 @@ import { UnreadSubscribers } from "./unread.ts";
  * topics, for every host that takes `(Request) => Response`: `Deno.serve`,
  * `Bun.serve`, Hono, workers, and Node by our adapter.
  *
- * HEAD never opens a stream; other methods get 405; a client whose `Accept`
- * excludes event streams 406. What `authorize`, `topics`, `gone`, `subscribe`
- * or `onOpen` throws is answered with 500: the broker's `onError` is told, or
- * that of `serve()` if the broker has none, which prints it by default.
+ * HEAD never opens a stream. Other methods get 405, and a client whose `Accept`
+ * excludes event streams gets 406. If `authorize`, `topics`, `gone`, `subscribe`
+ * or `onOpen` throws, the answer is 500, and the error goes to the broker's
+ * `onError`. If the broker has none, it goes to that of `serve()`, which prints it
+ * by default.
  *
- * A subscriber ends with its response: when the client leaves, when the
- * request's signal aborts, and when nobody has begun to read the response within `openTimeout`.
- * Pass the handler's second argument on: with `Deno.serve` the signal is then not needed,
- * of which Deno warns.
+ * A subscriber ends with its response: when the client leaves, when the request's
+ * signal aborts, and when the response is not read within `openTimeout`. With
+ * `Deno.serve`, pass the handler its second argument. Then the request's signal is
+ * not used, and Deno does not warn of it.
  *
  * @example A handler
  * ```ts
@@ -70,8 +71,8 @@ import { UnreadSubscribers } from "./unread.ts";
  * }
  * ```
  *
- * @param broker Whose topics.
- * @param options Which topics, for whom, and how.
+ * @param broker The broker that has the topics.
+ * @param options Which topics a request gets, who may read them, and how they are sent.
  * @returns The handler. Its second argument is whatever the host passes. It never rejects.
  * @throws {TypeError | RangeError} If an option is unknown or not valid, or a topic given as text is not valid.
  */
@@ -183,7 +184,7 @@ export function createHandler<Info = HandlerInfo>(
     streams--;
   }
 
-  /** Nothing is told to the client: what went wrong is ours. */
+  /** The client is not told what went wrong, because the fault is the server's. */
   function failed(request: Request, error: unknown): Response {
     if (error instanceof RequestError) return problem(error.status, error.message);
     const isTold = tellOnError(broker, error);
@@ -204,7 +205,7 @@ function snapshotFor(
   return { snapshot: (why) => snapshot(why, request) };
 }
 
-/** Bun ends a connection that is silent for ten seconds: not one that we answer. Its server is what it passes. */
+/** Bun ends a connection that is silent for ten seconds. This turns that off, by the server that Bun passes. */
 function keepOpen(request: Request, info: HandlerInfo): void {
   const server = info as { timeout?: unknown } | null | undefined;
   if (typeof server?.timeout !== "function") return;

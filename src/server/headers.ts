@@ -1,6 +1,6 @@
 import type { HeadersInput } from "../wire/fetch_input.ts";
 
-/** Headers of every event stream: nobody on the way may keep, change or hold it back. */
+/** Headers of every event stream: no proxy or cache on the way may store, change or delay it. */
 const EVENT_STREAM_HEADERS: Readonly<Record<string, string>> = {
   "content-type": "text/event-stream",
   "cache-control": "no-cache, no-transform",

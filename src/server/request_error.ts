@@ -1,4 +1,4 @@
-/** A request that asks for what cannot be: the client's fault, so the handler answers with its status and tells nobody. */
+/** A request that is not valid. It is the client's fault, so the handler answers with this status and calls no `onError`. */
 export class RequestError extends TypeError {
   /** The status of the answer. */
   readonly status: number;

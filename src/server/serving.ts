@@ -5,7 +5,7 @@ import { takeSubscriberOf } from "./carried.ts";
 import { hostedBy } from "./hosts.ts";
 import type { ServeHandler, ServeInfo, ServeOptions, Server } from "./serve_options.ts";
 
-/** What all adapters do alike: answer for a handler that throws, know their open streams, end them when closing. */
+/** What all adapters have in common: they answer for a handler that throws, know their open streams, and end them to close. */
 export class Serving {
   readonly #handler: ServeHandler;
   readonly #options: ServeOptions;

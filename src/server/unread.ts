@@ -2,8 +2,8 @@ import type { Subscriber } from "../broker/subscriber.ts";
 import { after } from "../time/timer.ts";
 
 /**
- * Ends subscribers whose responses nobody begins to read: a middleware has answered in their place, or they could not be
- * sent. One timer for all.
+ * Ends subscribers whose responses are never read, because middleware answered in their place or they could not be sent.
+ * One timer serves all of them.
  */
 export class UnreadSubscribers {
   readonly #timeout: number;
@@ -16,7 +16,7 @@ export class UnreadSubscribers {
     this.#timeout = timeout === 0 ? Infinity : timeout;
   }
 
-  /** Ends a subscriber, as `"left"`, if nobody reads it in time. */
+  /** Ends a subscriber, with the reason `"left"`, if it is not read in time. */
   add(subscriber: Subscriber): void {
     if (this.#timeout === Infinity) return;
     this.#deadlines.set(subscriber, performance.now() + this.#timeout);

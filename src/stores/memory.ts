@@ -16,7 +16,7 @@ import { newEpoch, RESERVED_ID, STORE_ID, storeId } from "./store_id.ts";
 import { SharedTurns } from "../time/shared_turns.ts";
 import { TopicMatcher } from "../topic.ts";
 
-/** Options for {@linkcode MemoryReplayStore}. Of several limits, the first that is reached removes. */
+/** Options for {@linkcode MemoryReplayStore}. Of several limits, the first one that is reached removes events. */
 export interface MemoryReplayStoreOptions {
   /**
    * How many events to keep.
@@ -25,16 +25,16 @@ export interface MemoryReplayStoreOptions {
    */
   readonly maxEvents?: number | undefined;
   /**
-   * How long to keep an event, in milliseconds. One that is older is given to
-   * nobody; its memory is freed with the next call.
+   * How long to keep an event, in milliseconds. An older event is not given out
+   * any more. Its memory is freed with the next call.
    *
    * @default {Infinity}
    */
   readonly maxAge?: number | undefined;
   /**
-   * How many bytes to keep: two for each UTF-16 code unit of an event's strings
-   * and 330 to 410 for the rest, 100 more for each further topic, which is no
-   * less than it takes.
+   * How many bytes to keep. An event counts two bytes for each UTF-16 code unit of
+   * its strings, 330 to 410 bytes for the rest, and 100 bytes for each further
+   * topic. That is no less than the memory that it takes.
    *
    * @default {67_108_864}
    */
@@ -54,10 +54,10 @@ const TURN_WORK = { all: 10_000, one: 1_000 };
 const APPEND_WORK = 64;
 
 /**
- * A replay store in memory: one process, gone with it. Its IDs hold a random
- * part made with the store, so that those from before a restart are unknown
- * instead of mistaken. However much it keeps, no call holds up the event loop:
- * a long one goes on in later turns.
+ * A replay store in the memory of one process. Its events are lost when the process
+ * ends. Its IDs hold a random part that is made with the store, so an ID from before
+ * a restart is unknown, and never stands for another event. However much it keeps,
+ * no call holds up the event loop: a long one goes on in later turns.
  *
  * @example Keeping ten minutes, and no more than a thousand events
  * ```ts

@@ -27,11 +27,11 @@ export interface StoredEvent extends NewEvent {
   readonly time: number;
 }
 
-/** What became of one event of an `append`. */
+/** The result for one event of an `append`. */
 export type AppendResult =
   /** The store has it, or had the same event already under the same own ID. */
   | { readonly id: string; readonly error?: undefined }
-  /** The store refused this event, and it alone: with code `id-taken` if its own ID is not free. */
+  /** The store refused this event alone: with code `id-taken` if its own ID is not free. */
   | { readonly id?: undefined; readonly error: Error };
 
 /** Options for {@linkcode ReplayStore.read}. */
@@ -76,7 +76,7 @@ export type SeekTarget =
 export interface TailHandlers {
   /** New events, in order, each once, none left out. Must not be called from within itself. */
   onEvents(events: readonly StoredEvent[]): void;
-  /** Something failed that the store lives through: it goes on, or tries again. */
+  /** Something failed, but the store goes on, or tries again. */
   onError(error: unknown): void;
   /** The engine has lost events: what follows comes after this position, and some before it may be gone for good. */
   onLost(position: number): void;
@@ -91,9 +91,9 @@ export interface Tail {
 }
 
 /**
- * Keeps events, in one order, and hands over what is new. A broker stands on
- * one; several brokers, of several processes, may share one. Write your own by
- * keeping these promises; `tests/suites/replay_store_suite.ts` checks each.
+ * Keeps events in one order, and hands over new ones. A broker uses one store;
+ * several brokers, of several processes, may share one. A store of your own must
+ * keep these promises. `tests/suites/replay_store_suite.ts` checks each of them.
  *
  * - **Order.** Each event gets a position, a safe integer >= 1, larger than all
  *   before. Reading and every tail show the same events in that order.
@@ -102,8 +102,8 @@ export interface Tail {
  *   any order) is not stored: the same event again (`event`, `data`, `comment`
  *   and `retry`) resolves to the same ID, any other is refused with the code
  *   `id-taken`. The same ID with other topics is another event. Once an event
- *   is removed its ID is free; whoever resumes by it goes on after the event
- *   that has it then, so an ID should name one event for good. An ID that the
+ *   is removed its ID is free. A client that resumes by it goes on after the
+ *   event that has it then, so an ID should name one event for good. An ID that the
  *   store could have made, or of the form `~[a-z]{8}\.[0-9A-Za-z_,-]+`, is
  *   refused with `id-taken`.
  * - **Retention** removes the oldest first, and remembers for `removed` what it
@@ -127,10 +127,10 @@ export interface Tail {
  */
 export interface ReplayStore {
   /**
-   * Stores events, in the order given and next to nothing else's order. Calls
-   * may overlap; their order is that of the calls.
+   * Stores events in the order given. Calls may overlap: then events are stored in
+   * the order of the calls.
    *
-   * @returns What became of each, in the same order.
+   * @returns The result for each event, in the same order.
    */
   append(events: readonly NewEvent[]): Promise<readonly AppendResult[]>;
   /**
@@ -139,7 +139,7 @@ export interface ReplayStore {
    * @param after A position, 0 for the beginning.
    */
   read(after: number, options: ReadOptions): Promise<ReadResult>;
-  /** Hands over every event that is stored from now on, by whomever. */
+  /** Hands over every event that is stored from now on, by any process. */
   tail(handlers: TailHandlers): Promise<Tail>;
   /**
    * The ID of any position at which a tail may begin or an event may stand:
@@ -151,10 +151,10 @@ export interface ReplayStore {
    * The position that an ID stands for, the store's own or a publisher's. A
    * publisher's may stand for several events: it is that of the earliest that
    * the topics reach, among the 64 earliest retained ones with this ID. So
-   * whoever resumes by an ID that several retained events have may get events
-   * again, never fewer.
+   * a client that resumes by an ID that several retained events have may get events
+   * again, and never loses one.
    *
-   * @param topics The topics and patterns of whoever has the ID; the store's own IDs do not ask for them.
+   * @param topics The topics and patterns of the client that has the ID. They are not used for the store's own IDs.
    * @returns `undefined` if it stands for none here: never given out, not for these topics, forgotten by a restart, or
    * removed with its event.
    */
@@ -177,6 +177,6 @@ export interface ReplayStore {
    * @returns What each node says whose time is not over, this one too.
    */
   announce?(node: string, says: string | undefined, ttl: number): Promise<ReadonlyMap<string, string>>;
-  /** Ends every tail and lets go of what the store opened itself. May be called again. */
+  /** Ends every tail and closes what the store opened itself. May be called again. */
   close(): Promise<void>;
 }

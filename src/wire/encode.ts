@@ -6,9 +6,9 @@ import { checkEvent, type EventFields } from "./event.ts";
  *
  * The standard's parser reads it back as the same event, line ends as LF:
  * {@link https://html.spec.whatwg.org/multipage/server-sent-events.html#event-stream-interpretation | § 9.2.6}.
- * What could not be read back is refused, never repaired. Text alone cannot
- * show what UTF-8 does to a lone surrogate in `data` or `comment`: it becomes
- * U+FFFD when the text is turned into bytes.
+ * An event that could not be read back is refused, never repaired. A lone
+ * surrogate in `data` or `comment` stays in the text, and becomes U+FFFD when the
+ * text is turned into bytes as UTF-8.
  *
  * @example Two lines of data
  * ```ts

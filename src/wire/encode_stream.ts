@@ -16,10 +16,9 @@ const IDLE_MICROTASKS = 4;
 
 /**
  * Turns events into the bytes of an event stream, with backpressure. Events
- * written in one burst share a chunk, at most 16 of them; one that comes alone
- * leaves at once, before anything that waits for a timer or a socket. At most
- * 48 events wait inside. An event that cannot be encoded
- * errors both sides:
+ * written in one burst share a chunk, at most 16 of them. A single event leaves at
+ * once, before any timer or socket is waited for. At most 48 events wait inside. If
+ * an event cannot be encoded, both sides fail:
  * {@link https://html.spec.whatwg.org/multipage/server-sent-events.html#parsing-an-event-stream | § 9.2.5}.
  *
  * @example A response from a stream of events
@@ -86,7 +85,7 @@ class EventCoalescer implements Transformer<EventFields, Uint8Array<ArrayBuffer>
     try {
       this.flush();
     } catch {
-      // Cancelled or aborted meanwhile: both sides know, and nobody reads
+      // Cancelled or aborted meanwhile: both sides know, and there is no reader
     }
   };
 }

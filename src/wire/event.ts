@@ -15,7 +15,7 @@
 export interface EventFields {
   /** Text that clients ignore; each of its lines becomes a comment line. */
   readonly comment?: string | undefined;
-  /** The event type; without CR and LF. Clients take none, and `""`, as `"message"`. */
+  /** The event type, without CR and LF. Clients take a missing or empty one as `"message"`. */
   readonly event?: string | undefined;
   /**
    * The payload. CR, LF and CRLF in it separate lines, and all arrive as LF. A

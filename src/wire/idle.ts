@@ -13,7 +13,7 @@ export function encodeRetry(retry: number): string {
 
 /**
  * Gives a client its place without an event. § 9.2.6: the blank line sets the last event ID, and dispatches nothing, as the
- * data buffer is empty. Clients that dispatch such blocks all the same see a type that nobody listens to.
+ * data buffer is empty. Clients that dispatch such blocks all the same see a type that has no listener.
  */
 export function encodeCheckpoint(id: string): string {
   return encodeChecked({ event: "checkpoint", id });

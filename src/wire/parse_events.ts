@@ -13,8 +13,8 @@ export interface ParseEventsOptions extends Omit<EventParserOptions, "onEvent"> 
 
 /**
  * Reads events from a response, a stream of bytes, or any async iterable of
- * bytes or text. Chunks are taken one at a time, as events are asked for, so a
- * slow loop slows the source. Leaving the loop stops the source:
+ * bytes or text. Chunks are taken one at a time, when events are asked for, so a
+ * slow loop slows the source. To leave the loop stops the source:
  * {@link https://html.spec.whatwg.org/multipage/server-sent-events.html#event-stream-interpretation | § 9.2.6}.
  *
  * @example The events of a response
@@ -127,7 +127,7 @@ function readIterable(iterator: AsyncIterator<Uint8Array | string>): Chunks {
 function readBody(response: Response): Chunks {
   const { body } = response;
   if (!isEventStream(response)) {
-    // Nobody will read it: let the connection go. Its failure is none of the caller's
+    // It will not be read: close the connection. The caller need not know if that fails
     if (!body?.locked) body?.cancel().catch(() => {});
     throw new SseError("not-an-event-stream", notAnEventStream(response));
   }
@@ -138,7 +138,7 @@ function readStream(stream: ReadableStream<Uint8Array>): Chunks {
   const reader = stream.getReader();
   return {
     next: () => reader.read() as Promise<IteratorResult<Uint8Array, unknown>>,
-    // A stream that has failed has stopped: its failure belongs to whoever reads on
+    // A stream that has failed has stopped. A later read gets its failure
     stop: (reason) => reader.cancel(reason).catch(() => {}),
   };
 }

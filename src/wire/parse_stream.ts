@@ -28,7 +28,7 @@ export class EventParserStream extends TransformStream<Uint8Array, ParsedEvent> 
   /**
    * Makes a stream that parses.
    *
-   * @param options What to begin with, how much to hold, whom to call for comments and reconnection times.
+   * @param options What to begin with, how much to hold, and callbacks for comments and reconnection times.
    * @throws {RangeError} If `maxEventSize` is not a number >= 1.
    */
   constructor(options: EventParserStreamOptions = {}) {

@@ -8,7 +8,7 @@ const DONE: Result = { done: true, value: undefined };
 export interface EventPuller {
   /** Reads on by one step. Never rejects. */
   read(): Promise<unknown>;
-  /** Lets go of what is read: the loop has been left. Told whether a `read` is under way. */
+  /** Drops the source, because the loop has been left. It is told whether a `read` is under way. */
   leave(busy: boolean): unknown;
   /** Whether an event, whose turn has come, is given out. */
   accept?(event: ParsedEvent): boolean;
