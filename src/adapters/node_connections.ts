@@ -125,6 +125,7 @@ export class Connections {
 
   /** A connection may wait for its next request. */
   #rest(socket: Socket): void {
+    if (this.#underWay.has(socket)) return; // its next request came with the end of a body
     if (this.closing) socket.destroySoon();
     else if (this.#tells) this.#idle.add(socket);
   }

@@ -97,6 +97,36 @@ describe(`close() on ${runtime}`, () => {
     await broker.close();
   });
 
+  it(
+    "tells an event stream whose request came with the end of a body that nobody read",
+    { timeout: 30_000 },
+    async () => {
+      await using broker = new Broker({ heartbeat: 0 });
+      const handler = createHandler(broker, { topics: "a" });
+      const server = await serve((request) => request.method === "POST" ? new Response("answered") : handler(request), {
+        port: 0,
+        closeTimeout: NEVER,
+      });
+      const client = await RawClient.open(server.url, "POST / HTTP/1.1", { "content-length": "10" });
+      client.socket.write("12345");
+      await client.until(({ text }) => text.includes("answered"));
+      await new Promise((resolve) => setTimeout(resolve, 20)); // the response has ended, and the rest is waited for
+      client.socket.write("67890GET / HTTP/1.1\r\nhost: a\r\n\r\n");
+      await client.until(({ text, closed }) => closed || text.includes("text/event-stream"));
+      const opened = client.text.includes("text/event-stream");
+      if (opened) {
+        await broker.publish("a", { data: "first" });
+        await client.until(({ text }) => text.includes("data: first"));
+        await broker.publish("a", { data: "last" });
+      }
+      await server.close();
+      await client.until(({ closed }) => closed);
+      // Bun does not go on with a connection whose body it has not read
+      const ended = client.text.includes("data: last") && client.text.endsWith("\r\n0\r\n\r\n");
+      assertEquals([opened, ended], runtime === "bun" ? [opened, opened] : [true, true]);
+    },
+  );
+
   it("cuts what has not ended after closeTimeout", { timeout: 30_000 }, async () => {
     const server = await serve(() => eventStream(() => new Promise(() => {})), { port: 0, closeTimeout: 50 });
     const client = await RawClient.open(server.url);
