@@ -1,7 +1,7 @@
 import { bytesOf, codeUnitsOf, type Entry } from "./entry.ts";
 import { applyMap, type EventMap } from "./event_map.ts";
 
-/** What leaves in one write. Subscribers that get the same share the object, so that a sink can prepare it once. */
+/** What leaves in one write. Subscribers that get the same events share the object, so that a sink can prepare it once. */
 export interface Chunk {
   /** The bytes: whole blocks of the format, or a line that needs no blank line. */
   readonly bytes: Uint8Array;
@@ -61,7 +61,7 @@ export class EntryChunk implements Chunk {
   }
 }
 
-/** Finds the chunk of the same events again, for as long as a round of writes lasts: its bytes are made once, whoever gets them. */
+/** Finds the chunk of the same events again during a round of writes, so that its bytes are made once for all subscribers. */
 export class Chunks {
   readonly #byHash = new Map<number, EntryChunk>();
   readonly #byMap = new Map<EventMap, MappedChunks>();
@@ -72,19 +72,19 @@ export class Chunks {
     for (const { position } of entries) hash = Math.imul(hash, 31) + position | 0;
     const known = this.#byHash.get(hash);
     if (known !== undefined && isSame(known.entries, entries)) return known;
-    // Of those few that share a hash the newest is found
+    // A few chunks may share a hash: the newest is found
     const chunk = new EntryChunk(entries);
     this.#byHash.set(hash, chunk);
     return chunk;
   }
 
-  /** Forgets them all: their bytes are held by nobody but those who still send them. */
+  /** Forgets all chunks. Then only the sinks that still send their bytes hold them. */
   clear(): void {
     this.#byHash.clear();
     this.#byMap.clear();
   }
 
-  /** What a map makes of events, for all who share it. */
+  /** What a map makes of events, for all subscribers that share the map. */
   mappedBy(map: EventMap): MappedChunks {
     let mapped = this.#byMap.get(map);
     if (mapped === undefined) this.#byMap.set(map, mapped = new MappedChunks(map));
@@ -105,7 +105,7 @@ export class MappedChunks extends Chunks {
   /**
    * What it makes of an event; `undefined` if it leaves it out.
    *
-   * @throws What the map throws, to each who asks.
+   * @throws What the map throws, at each call.
    */
   entry(entry: Entry): Entry | undefined {
     let made = this.#made.get(entry);

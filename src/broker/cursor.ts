@@ -24,8 +24,7 @@ import type {
 import { FOLLOWING, type Live, type Missing, type SendingSnapshot, type SubscriberState } from "./subscriber_state.ts";
 
 /**
- * A subscriber is a cursor: a position in the log, and what it does there, which is one of the states of
- * `subscriber_state.ts`.
+ * A subscriber is a cursor: a position in the log, and one of the states of `subscriber_state.ts`.
  */
 export class Cursor implements Subscriber, Receiver, OutletHost {
   readonly topics: readonly string[];
@@ -42,7 +41,7 @@ export class Cursor implements Subscriber, Receiver, OutletHost {
   #bytes = 0;
   #abort: (() => void) | undefined;
   #attached = false;
-  /** Made when it is asked for, and let go when an adapter brings its own sink. */
+  /** Made when it is asked for, and dropped when an adapter brings its own sink. */
   #readable: ReadableStream<Uint8Array> | undefined;
 
   constructor(host: CursorHost<Cursor>, group: Group, options: SubscribeOptions) {
@@ -101,7 +100,7 @@ export class Cursor implements Subscriber, Receiver, OutletHost {
   async close(reason: CloseReason = "kicked", { retry }: SubscriberCloseOptions = {}): Promise<void> {
     if (retry !== undefined) checkRetry(retry);
     this.#end(reason, { retry });
-    await this.closed; // whoever ended it first
+    await this.closed; // also if another call ended it first
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -115,7 +114,7 @@ export class Cursor implements Subscriber, Receiver, OutletHost {
 
   // What its broker does with it
 
-  /** Everything that it was to get up to here, it has got; -1 until that is known. */
+  /** It has got everything that it should get up to this position; -1 until that is known. */
   get position(): number {
     return this.#position;
   }
@@ -132,7 +131,7 @@ export class Cursor implements Subscriber, Receiver, OutletHost {
     if (this.#outlet.isOpen) this.#begin();
   }
 
-  /** Takes its group's events of this turn: those that it has not got. */
+  /** Takes those of its group's events of this turn that it has not got yet. */
   push(chunk: EntryChunk): void {
     const state = this.#state;
     if (state.is !== "live" || state.isPushing || chunk.last.position <= this.#position) return;
@@ -191,7 +190,7 @@ export class Cursor implements Subscriber, Receiver, OutletHost {
     if (this.#state.is === "catching-up") this.#state.missing ??= this.#missing(reason);
   }
 
-  /** Tells of the missing events: what follows comes after `resumed`. With a snapshot, that follows and nothing else. */
+  /** Tells of the missing events. It goes on after `resumed`, or with a snapshot, if it has one. */
   tellGap(resumed: number): void {
     const state = this.#state;
     if (state.is !== "catching-up" || state.missing === undefined) return;
@@ -209,7 +208,7 @@ export class Cursor implements Subscriber, Receiver, OutletHost {
   /**
    * Serves it from the log.
    *
-   * @param chunk What its topics reach, after its position.
+   * @param chunk The events of its topics after its position.
    * @param upTo How far that reaches.
    * @param chunks Where to find the chunk of a part of it.
    */
@@ -251,9 +250,9 @@ export class Cursor implements Subscriber, Receiver, OutletHost {
     const outlet = this.#outlet;
     if (!outlet.isOpen || state.is === "ended") return;
     if (outlet.isStalled(stalledBeats)) return this.#end("timeout");
-    // What is under way finds out as well whether somebody reads
+    // What is under way also finds out whether there is a reader
     if (!writes || outlet.buffered > 0 || this.#host.owes(this)) return;
-    // Who has read from the store may have more than the tail has handed over yet
+    // A cursor that has read from the store may be further than the tail
     const isAtHead = state.is === "live" && state.policy.bytes === 0 && this.#position <= this.#host.head &&
       !this.#host.isBehind;
     this.#write(isAtHead && this.options.checkpoints !== false ? this.#host.checkpoint() : COMMENT_CHUNK);
@@ -292,7 +291,7 @@ export class Cursor implements Subscriber, Receiver, OutletHost {
     else if (last.is === "snapshot") last.resume?.();
   }
 
-  /** Its place is known, and somebody reads. */
+  /** Its place is known, and it has a reader. */
   #begin(): void {
     const state = this.#state;
     if (state.is !== "waiting") return;
@@ -335,7 +334,7 @@ export class Cursor implements Subscriber, Receiver, OutletHost {
     this.#outlet.awaitDrain();
   }
 
-  /** Its outlet has drained: what waits for that may go, and what was dropped meanwhile is told. */
+  /** Its outlet has drained. Sends the events that waited for that, and tells of events that were dropped meanwhile. */
   #sendWaiting(live: Live): void {
     const { lost, entries } = live.policy.take();
     if (lost > 0) {
@@ -355,7 +354,7 @@ export class Cursor implements Subscriber, Receiver, OutletHost {
     if (live.policy.bytes > 0) this.#outlet.awaitDrain();
   }
 
-  /** What fits of events that do not all fit. It goes on when its outlet has drained. */
+  /** Sends as many events as fit, if not all do. It goes on when its outlet has drained. */
   #servePart(entries: readonly Entry[], chunks: Chunks): void {
     const fit = howManyFit(entries, this.#outlet, this.#maxBufferedBytes);
     if (fit > 0) {
@@ -365,7 +364,7 @@ export class Cursor implements Subscriber, Receiver, OutletHost {
     this.awaitRoom();
   }
 
-  /** The state, from its place on: the client takes its place only with the last of it. */
+  /** Sends the snapshot. The client takes its new place only with the snapshot's last event. */
   async #sendSnapshot(why: "start" | "gap"): Promise<void> {
     // deno-lint-ignore no-this-alias
     const cursor = this;

@@ -9,19 +9,19 @@ export interface CursorHost<Cursor> {
   readonly head: number;
   /** The ID of a position. */
   idAt(position: number): string;
-  /** The block that gives a caught-up client its place, shared by all. */
+  /** The checkpoint of the newest position, shared by all clients that have caught up. */
   checkpoint(): Chunk;
   /** Chunks of what is being pushed, to be found again. */
   readonly chunks: Chunks;
   /** Brings a cursor up to the newest event, and then lets it be pushed to. */
   advance(cursor: Cursor): void;
-  /** Advances a cursor no longer. */
+  /** Stops advancing a cursor. */
   leaveWalks(cursor: Cursor): void;
   /** Pushes what it is still owed to a cursor that is live. */
   settle(cursor: Cursor): void;
   /** Whether a cursor is about to be pushed to. */
   owes(cursor: Cursor): boolean;
-  /** Whether there are events of which it is not known yet whom they reach. */
+  /** Whether there are events that are not matched with subscribers yet. */
   readonly isBehind: boolean;
   /** Forgets a cursor. */
   remove(cursor: Cursor, reason: CloseReason): void;

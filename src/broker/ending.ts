@@ -1,7 +1,7 @@
 import { onRejection } from "./rejection.ts";
 import type { CloseReason, Subscriber } from "./subscriber.ts";
 
-/** Tells those who want to know that a subscriber has ended, and why. */
+/** Tells promises and callbacks that a subscriber has ended, and why. */
 export class Ending {
   #reason: CloseReason | undefined;
   // Made when they are asked for: ten thousand idle subscribers need none

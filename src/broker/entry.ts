@@ -14,7 +14,7 @@ export interface Delivery {
   readonly data: string;
 }
 
-/** One event on its way out: its bytes, made once for every subscriber, and what a filter or a loop sees of it. */
+/** One event on its way out: its bytes, made once for all subscribers, and the event as filters and loops see it. */
 export interface Entry {
   /** Its position, or the position after which it stands if it is not from the log. */
   readonly position: number;

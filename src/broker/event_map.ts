@@ -2,11 +2,11 @@ import { checkEvent } from "../wire/event.ts";
 import { type JsonEventFields, withText } from "../wire/json.ts";
 import { type Delivery, type Entry, mappedEntry } from "./entry.ts";
 
-/** Makes the event that a subscriber is sent of one of the log; `undefined` leaves it out. */
+/** Makes the event that is sent to a subscriber from an event of the log; `undefined` leaves it out. */
 export type EventMap = (delivery: Delivery) => Omit<JsonEventFields, "id"> | undefined;
 
 /**
- * What a map makes of an event of the log: another event at its position, with its ID.
+ * The event that a map makes from an event of the log: at the same position, with the same ID.
  *
  * @throws What the map throws, or a `TypeError` if it returns what cannot be sent, or gives it an ID, or is asynchronous.
  */

@@ -7,9 +7,9 @@ import { piecesOf, Stint } from "./stint.ts";
 
 /** A group's events leave when they are this many bytes, or this many, though more of them are there. */
 const FLUSH = { bytes: 65_536, events: 512 };
-/** What is matched before it is pushed: events, and how often they stand in the lists of groups. */
+/** How much is matched before it is pushed: events, and how often they stand in the lists of groups. */
 const ROUND = { events: 4_096, references: 1_000_000 };
-/** How far this may stay behind the log, in bytes: beyond that all subscribers read the log, which holds it already. */
+/** How far this may stay behind the log, in bytes. Beyond that all subscribers read from the log instead. */
 const MAX_BACKLOG_BYTES = 1 << 22;
 /** How many groups that an event reaches are a piece of work. */
 const GROUPS_A_PIECE = 8;
@@ -17,10 +17,10 @@ const GROUPS_A_PIECE = 8;
 /** Receivers that are pushed to, one after the other, over as many turns as it takes. */
 interface Pass {
   readonly receivers: Iterator<Receiver, undefined>;
-  /** Whose they are, and what they get; `undefined` if all who are live fall behind. */
+  /** Their group, and what they get; `undefined` if all live subscribers fall behind. */
   readonly group: Group | undefined;
   readonly chunk: EntryChunk | undefined;
-  /** If they fall behind: the position from which they read the log, and those who have all up to another need not. */
+  /** If they fall behind: the position from which they read the log. Receivers that have all up to another need not. */
   readonly position: number;
   readonly until: number;
 }
@@ -42,7 +42,7 @@ export class FanOut {
   /** Whether a round's events are still being matched. */
   #isMatching = false;
   #matched = { events: 0, references: 0, isFull: false };
-  /** The position after which all who are live have to read the log. */
+  /** The position after which all live subscribers must read the log. */
   #overdue: number | undefined;
   #newest = 0;
   readonly #stint = new Stint();
@@ -82,7 +82,7 @@ export class FanOut {
     return pending !== undefined || sending !== undefined;
   }
 
-  /** Whether there are events of which it is not known yet whom they reach. */
+  /** Whether there are events that are not matched with subscribers yet. */
   get isBehind(): boolean {
     return this.#taken.length > 0 || this.#overdue !== undefined;
   }

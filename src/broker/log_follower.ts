@@ -8,11 +8,11 @@ const RETRY_MS = { first: 100, last: 5_000 };
 /** How long a store may take to begin, in milliseconds. */
 const BEGIN_MS = 30_000;
 
-/** Whom a follower tells. */
+/** What a follower calls. */
 export interface FollowerHost {
   /** The log is followed from its newest position on. Called once. */
   onBegin(window: Window): void;
-  /** An event is new; it is in the window already. */
+  /** There is a new event, which is in the window already. */
   onEntry(entry: Entry): void;
   /** The engine has lost events: what follows comes after this position. */
   onLost(position: number): void;
@@ -28,7 +28,7 @@ export class LogFollower {
   readonly #windowBytes: number;
   readonly #host: FollowerHost;
   readonly #pauses = new Pauses();
-  /** There once it has been told to begin. */
+  /** Set once it has been told to begin. */
   #begun: PromiseWithResolvers<void> | undefined;
   /** The newest attempt: publishing waits for it, and shares its failure. */
   #attempt: Promise<void> | undefined;
@@ -56,7 +56,7 @@ export class LogFollower {
     return this.#window;
   }
 
-  /** Resolves when the log is followed, or never will be, as this is closed. Never rejects. */
+  /** Resolves when the log is followed, or when this is closed. Never rejects. */
   get begun(): Promise<void> {
     this.begin();
     return this.#begun!.promise;
@@ -68,7 +68,7 @@ export class LogFollower {
     return this.#attempt ?? Promise.resolve(); // it was closed before it began
   }
 
-  /** Stops. A store that has not answered yet is let go of. */
+  /** Stops. A store that has not answered yet is not waited for. */
   async close(): Promise<void> {
     this.#closed = true;
     this.#pauses.end();

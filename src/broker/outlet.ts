@@ -5,23 +5,23 @@ import type { LeaveHandler, Sink } from "./sink.ts";
 /** How long a stream that we end may take to send what it holds, in milliseconds. */
 const END_MS = 1_000;
 
-/** Whose outlet it is. Nothing of this is called from inside `write`. */
+/** The owner of an outlet. None of its methods is called from inside `write`. */
 export interface OutletHost {
   /** What was waited for by `awaitDrain` has left. */
   drained(): void;
-  /** Nobody reads any more. */
+  /** The reader has left. */
   left(): void;
   /** It has ended, and holds nothing: called once, as `end`, `abort` or `drop` demands. */
   outletClosed(): void;
 }
 
 /**
- * Stands between a subscriber and its sink. Whatever the sink does (it throws, it calls back or says that nobody reads in
+ * Stands between a subscriber and its sink. Whatever the sink does (it throws, it calls back or tells that its reader left in
  * the middle of a write, it never drains), the subscriber sees calls that never throw, and callbacks that come later.
  */
 export class Outlet {
   readonly #host: OutletHost;
-  /** `"broken"`: nobody reads, and the host is about to hear of it. */
+  /** `"broken"`: the reader has left, and the host will be told soon. */
   #phase: "unopened" | "open" | "broken" | "ending" | "closed" = "unopened";
   #sink: Sink | undefined;
   #inProcess = false;
@@ -90,7 +90,7 @@ export class Outlet {
     try {
       this.#sink!.write(chunk);
     } catch {
-      this.#leave(); // a stream that has been cancelled throws: nobody reads
+      this.#leave(); // a stream that has been cancelled throws: its reader has left
     }
     this.#calling = wasCalling;
     this.#written += sizeOf(chunk, this.#inProcess);
@@ -112,8 +112,8 @@ export class Outlet {
   }
 
   /**
-   * Whether something waits and the network has taken nothing of it since so many calls of this: one a heartbeat. Beats
-   * are counted, as a clock may be set. A loop in the same process is never stalled: it may take as long as it likes.
+   * Whether bytes wait and the network has taken none of them for so many calls of this method, which is called once a
+   * heartbeat. Heartbeats are counted because a clock may be set. A loop in the same process is never stalled.
    */
   isStalled(beats: number): boolean {
     const { buffered } = this;
@@ -148,7 +148,7 @@ export class Outlet {
     this.drop();
   }
 
-  /** Lets go of the sink, which is told nothing. */
+  /** Drops the sink without telling it. */
   drop(): void {
     if (this.#phase === "closed") return;
     this.#phase = "closed";
@@ -178,7 +178,7 @@ export class Outlet {
     else if (this.#phase === "open") this.#host.drained();
   }
 
-  /** Calls the sink. One that throws has nobody who reads. */
+  /** Calls the sink. If it throws, its reader is taken to have left. */
   #guard(call: () => void): boolean {
     const wasCalling = this.#calling;
     this.#calling = true;

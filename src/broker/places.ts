@@ -10,7 +10,7 @@ const RETRY_MS = { first: 100, last: 5_000 };
 /** How long the store may take for an answer, in milliseconds. */
 const ANSWER_MS = 30_000;
 
-/** Who waits for its place in the log. */
+/** A subscriber that waits for its place in the log. */
 export interface Newcomer {
   readonly topics: readonly string[];
   readonly options: SubscribeOptions;
@@ -25,7 +25,7 @@ export class Places {
   readonly #follower: LogFollower;
   readonly #onError: (error: unknown) => void;
   readonly #pauses = new Pauses();
-  /** Those for whom the store is asked, and what ends the wait for it. */
+  /** Subscribers whose places the store is asked for, and what ends the wait for it. */
   readonly #waiting = new Map<Newcomer, () => void>();
   #closed = false;
 
@@ -49,7 +49,7 @@ export class Places {
     for (const newcomer of newcomers) if (beginsAtTail(newcomer.options)) newcomer.place(position);
   }
 
-  /** Asks no longer for somebody who has ended. */
+  /** Stops asking for a subscriber that has ended. */
   leave(newcomer: Newcomer): void {
     this.#waiting.get(newcomer)?.();
   }
@@ -71,7 +71,7 @@ export class Places {
     return this.#store.idAt(position) === lastEventId ? position : undefined;
   }
 
-  /** Asks the store until it has told, or nobody wants to know any more. Never rejects. */
+  /** Asks the store until it has answered, or the place is not needed any more. Never rejects. */
   async #ask(newcomer: Newcomer): Promise<void> {
     const unwanted = new Promise<void>((giveUp) => this.#waiting.set(newcomer, giveUp));
     await Promise.race([this.#follower.begun, unwanted]);

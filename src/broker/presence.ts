@@ -16,7 +16,7 @@ export interface PresenceHost {
   onError(error: unknown): void;
 }
 
-/** How many subscribers there are over all nodes: each tells the others by the store, again and again. */
+/** How many subscribers there are over all nodes. Each node tells the others by the store, again and again. */
 export class Presence {
   readonly #host: PresenceHost;
   readonly #announce: ReplayStore["announce"];
@@ -61,11 +61,11 @@ export class Presence {
     return count;
   }
 
-  /** Takes leave of the others. Never rejects. */
+  /** Tells the other nodes that this one leaves. Never rejects. */
   async close(): Promise<void> {
     this.#closed = true;
     clearTimeout(this.#timer);
-    // Whoever cannot be told sees it by the silence
+    // A node that cannot be told notices the silence
     await this.#announce?.(this.#node, undefined, 1).catch((error) => this.#host.onError(error));
   }
 

@@ -1,6 +1,6 @@
 /**
- * Hears of the rejection of what an application's function has returned, if it is a promise: one that nobody awaits would
- * end the process.
+ * Handles the rejection of what an application's function has returned, if that is a promise. A rejection that is not
+ * handled would end the process.
  */
 export function onRejection(returned: unknown, hear: (error: unknown) => void): void {
   if (!isThenable(returned)) return;

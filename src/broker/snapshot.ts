@@ -8,13 +8,13 @@ import type { SubscribeOptions } from "./subscriber.ts";
 
 const encoder = new TextEncoder();
 
-/** Who is sent a snapshot. */
+/** The receiver of a snapshot. */
 export interface SnapshotReceiver {
   /** Whether it is still to be sent. */
   readonly isWanted: boolean;
   /** Whether an entry fits its budget now. */
   fits(entry: Entry): boolean;
-  /** Has `resumed` resolve when the outlet has drained. */
+  /** Makes `resumed` resolve when the outlet has drained. */
   awaitDrain(): void;
   /** Resolves when the outlet has drained, or the snapshot is not wanted any more. It may resolve for nothing. */
   resumed(): Promise<void>;
@@ -48,7 +48,7 @@ export async function sendSnapshot(entries: AsyncGenerator<Entry, void>, receive
     }
     if (receiver.isWanted) receiver.write(step.value);
   }
-  entries.return().catch(() => {}); // nobody waits for it: it ends when it can
+  entries.return().catch(() => {}); // not awaited: it ends when it can
 }
 
 /**

@@ -70,7 +70,7 @@ export class StoreWalk {
         wait = RETRY_MS.first;
       } catch (error) {
         this.#host.onError(error);
-        at = from + 1; // what cannot be read here may not keep others waiting who stand elsewhere
+        at = from + 1; // a part that cannot be read must not keep walkers elsewhere waiting
         await this.#pauses.wait(wait);
         wait = Math.min(wait * 2, RETRY_MS.last);
       }

@@ -1,7 +1,7 @@
 import type { Chunk } from "./chunk.ts";
 import type { LeaveHandler, Sink } from "./sink.ts";
 
-/** A larger chunk is cut, so that a client that reads it slowly is seen to read. In bytes. */
+/** A larger chunk is cut, so that the progress of a client that reads it slowly can be seen. In bytes. */
 const PIECE_BYTES = 65_536;
 
 /**
@@ -12,7 +12,7 @@ export function readableSink(attach: (open: (leave: LeaveHandler) => Sink) => vo
   let sink: StreamSink | undefined;
   return new ReadableStream<Uint8Array>(
     {
-      // With a high water mark of 0 a pull means: the queue is empty and somebody waits. There is no other pull until
+      // With a high water mark of 0 a pull means: the queue is empty and a reader waits. There is no other pull until
       // the promise resolves: none for each chunk that is read
       pull(controller) {
         if (sink === undefined) attach((leave) => sink = new StreamSink(controller, leave));
@@ -56,7 +56,7 @@ class StreamSink implements Sink {
     this.#pullAgain();
   }
 
-  /** Somebody waits for what comes next. */
+  /** A reader waits for what comes next. */
   pulled(): Promise<void> {
     const pulling = new Promise<void>((resolve) => this.#pullAgain = resolve);
     if (this.#ending) this.#controller.close();

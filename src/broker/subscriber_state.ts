@@ -9,7 +9,7 @@ export interface Missing {
   readonly requested: string | null;
 }
 
-/** Its place in the log is not known yet, or nobody reads it yet. */
+/** Its place in the log is not known yet, or it is not being read yet. */
 export interface Waiting {
   readonly is: "waiting";
   missing: Missing | undefined;

@@ -3,7 +3,7 @@ import { type Owned, OwnIds } from "../stores/own_ids.ts";
 import { RESERVED_ID } from "../stores/store_id.ts";
 import type { Entry } from "./entry.ts";
 
-/** The newest events of the log, encoded, bounded in bytes: what most cursors are served from. */
+/** The newest events of the log, encoded, bounded in bytes. Most cursors are served from it. */
 export class Window {
   readonly #entries = new Deque<Entry>();
   /** Of the events up to a position; brought up to date when it is asked, so that publishing costs nothing. */
@@ -41,7 +41,7 @@ export class Window {
     }
   }
 
-  /** Begins anew after a position: the tail has jumped there. */
+  /** Begins again after a position, because the tail has jumped there. */
   restart(position: number): void {
     this.#entries.clear();
     this.#ownIds.clear();

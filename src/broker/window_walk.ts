@@ -31,7 +31,7 @@ export class WindowWalk {
   async #run(): Promise<void> {
     this.#isWalking = true;
     const walk = this.#walk;
-    await walk.giveWay(); // those that come in one turn go together
+    await walk.giveWay(); // walkers that come in one turn go together
     let at = 0;
     for (let from = await walk.next(at); from !== undefined; from = await walk.next(at)) {
       const { window } = this.#host;
@@ -44,10 +44,10 @@ export class WindowWalk {
       await walk.serve(from, { entries, upTo: at });
     }
     this.#isWalking = false;
-    if (walk.size > 0) void this.#run(); // somebody came while the last answer of `next` was on its way
+    if (walk.size > 0) void this.#run(); // a walker came while the last answer of `next` was on its way
   }
 
-  /** The window has moved on meanwhile: the store has what they need. */
+  /** The window has moved on meanwhile: the walkers must read from the store. */
   #handOn(from: number): void {
     for (const walker of this.#walk.between(from, from)) {
       this.#walk.delete(walker);

@@ -21,10 +21,11 @@ export interface EventStreamOptions {
   /** The reconnection time to tell the client first, in milliseconds: a safe integer >= 0. */
   readonly retry?: number | undefined;
   /**
-   * Makes the last event from what the source threw; `undefined` for none. The
-   * stream then ends well, so a client that reconnects will. Also told what
-   * fails after the end or after the client has left (`onCancel`, the `finally`
-   * of a generator, a `send` that nobody awaits): then nothing is sent.
+   * Makes the last event from the error that the source threw; `undefined` for no
+   * event. The stream then ends as usual, so a client that reconnects comes back.
+   * It is also called with errors after the end or after the client has left (of
+   * `onCancel`, of the `finally` of a generator, of a `send` that is not awaited).
+   * Then no event is sent.
    *
    * @default none: the body fails, and the client sees the connection break off
    */
