@@ -68,12 +68,13 @@ const MAX_IDLE_SECONDS = 255;
  * @param handler Answers each request.
  * @param options Where to listen, and how.
  * @returns The server, once it listens.
+ * @throws {TypeError | RangeError} (as a rejection) If an option is unknown, or not what it must be.
  * @throws {Error} (as a rejection) If it cannot listen: Bun's own error, such as `EADDRINUSE`.
  */
 // deno-lint-ignore require-await
 export async function serve(handler: ServeHandler, options: ServeOptions = {}): Promise<Server> {
-  const { port = 8000, hostname = "127.0.0.1", tls, reusePort = false } = options;
   const serving = new Serving(handler, options);
+  const { port = 8000, hostname = "127.0.0.1", tls, reusePort = false } = options;
   const server = Bun.serve({
     port,
     hostname,

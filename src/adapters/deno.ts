@@ -33,6 +33,7 @@ export type { ServeHandler, ServeInfo, ServeOptions, Server } from "../server/se
  * @param handler Answers each request.
  * @param options Where to listen, and how.
  * @returns The server, once it listens.
+ * @throws {TypeError | RangeError} (as a rejection) If an option is unknown, or not what it must be.
  * @throws {Error} (as a rejection) If it cannot listen, with a `code` such as `EADDRINUSE`.
  */
 export async function serve(handler: ServeHandler, options: ServeOptions = {}): Promise<Server> {

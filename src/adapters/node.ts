@@ -84,6 +84,7 @@ export function toNodeListener<FromHost = IncomingMessage | Http2ServerRequest>(
  * @param handler Answers each request.
  * @param options Where to listen, and how.
  * @returns The server, once it listens.
+ * @throws {TypeError | RangeError} (as a rejection) If an option is unknown, or not what it must be.
  * @throws {Error} (as a rejection) If it cannot listen: Node's own error, such as `EADDRINUSE`.
  */
 export async function serve(handler: ServeHandler, options: ServeOptions = {}): Promise<Server> {

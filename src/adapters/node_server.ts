@@ -8,8 +8,8 @@ import { nodeListener } from "./node_listener.ts";
 
 /** A server of `node:http`, or with `tls` of `node:http2`, which Deno has as well. */
 export async function serveOverNode(handler: ServeHandler, options: ServeOptions): Promise<Server> {
-  const { port = 8000, hostname = "127.0.0.1", tls, backlog = 4_096, reusePort = false } = options;
   const serving = new Serving(handler, options);
+  const { port = 8000, hostname = "127.0.0.1", tls, backlog = 4_096, reusePort = false } = options;
   const connections = new Connections();
   const listen = nodeListener(serving, connections);
   const server = tls === undefined ? createServer(listen) : createSecureServer({ ...tls, allowHTTP1: true }, listen);
@@ -30,8 +30,12 @@ export async function serveOverNode(handler: ServeHandler, options: ServeOptions
   });
   await new Promise<void>((resolve, reject) => {
     server.once("error", reject);
-    server.listen({ port, host: hostname, backlog, ...(reusePort && { reusePort }) }, resolve);
+    server.listen({ port, host: hostname, backlog, ...(reusePort && { reusePort }) }, () => {
+      server.off("error", reject);
+      resolve();
+    });
   });
+  server.on("error", (error) => void serving.failed(error)); // it cannot accept, say, and goes on
   const stop = (): Promise<void> =>
     new Promise((resolve) => {
       server.close(() => resolve());

@@ -27,7 +27,7 @@ export interface ServeOptions {
   readonly tls?: { readonly cert: string; readonly key: string } | undefined;
   /**
    * How many connections may wait to be accepted: clients that all return at once. The
-   * system may hold it lower.
+   * system may hold it lower. Bun has no such option: it is not used there.
    *
    * @default {4_096}
    */
@@ -41,8 +41,8 @@ export interface ServeOptions {
   readonly reusePort?: boolean | undefined;
   /**
    * How long `close` waits for responses that are under way, in milliseconds,
-   * before it cuts them; `Infinity` for as long as they take. Event streams of
-   * a broker are ended first.
+   * before it cuts them: `0` cuts them at once, `Infinity` waits for as long as
+   * they take. Event streams of a broker are ended first.
    *
    * @default {2_000}
    */

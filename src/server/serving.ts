@@ -1,9 +1,37 @@
 import type { Subscriber } from "../broker/subscriber.ts";
 import { after } from "../time/timer.ts";
-import { checkNumber } from "../wire/check_number.ts";
 import { takeSubscriberOf } from "./carried.ts";
+import { BOOLEAN, checkOptions, FUNCTION, type Kind, mustBe, numberFrom } from "./check_options.ts";
 import { hostedBy } from "./hosts.ts";
 import type { ServeHandler, ServeInfo, ServeOptions, Server } from "./serve_options.ts";
+
+const isFilled = (value: unknown): boolean => typeof value === "string" && value !== "";
+
+const OPTIONS: Readonly<Record<string, Kind>> = {
+  port: {
+    must: "an integer from 0 to 65535",
+    is: (value) => Number.isInteger(value) && (value as number) >= 0 && (value as number) <= 65_535,
+    isBound: true,
+  },
+  hostname: { must: "a string that is not empty", is: isFilled },
+  signal: { must: "an AbortSignal", is: (value) => value instanceof AbortSignal },
+  tls: {
+    must: "{ cert, key }, as PEM",
+    is: (value) => {
+      const { cert, key } = Object(value);
+      return isFilled(cert) && isFilled(key);
+    },
+  },
+  backlog: {
+    must: "an integer >= 1",
+    is: (value) => Number.isInteger(value) && (value as number) >= 1,
+    isBound: true,
+  },
+  reusePort: BOOLEAN,
+  closeTimeout: numberFrom(0),
+  onClosing: FUNCTION,
+  onError: FUNCTION,
+};
 
 /** What all adapters have in common: they answer for a handler that throws, know their open streams, and end them to close. */
 export class Serving {
@@ -12,8 +40,10 @@ export class Serving {
   readonly #open = new Set<Subscriber>();
   #closing: Promise<void> | undefined;
 
+  /** @throws {TypeError | RangeError} If an option is unknown, or not what it must be. */
   constructor(handler: ServeHandler, options: ServeOptions) {
-    checkNumber("closeTimeout", options.closeTimeout ?? 0);
+    if (typeof handler !== "function") throw mustBe("serve", "handler", FUNCTION.must, handler);
+    checkOptions("serve", options, OPTIONS);
     this.#handler = handler;
     this.#options = options;
   }
@@ -46,7 +76,12 @@ export class Serving {
     const { onError = (error) => void console.error(error) } = this.#options;
     let response: Response | undefined;
     try {
-      response = onError(error);
+      response = onError(error) ?? undefined;
+      if (response !== undefined && !(response instanceof Response)) {
+        const got = typeof response;
+        response = undefined;
+        throw new TypeError(`Cannot answer as onError must return a Response or undefined: got ${got}`);
+      }
     } catch (failure) {
       console.error(failure);
     }

@@ -168,7 +168,7 @@ describe(`close() on ${runtime}`, () => {
   });
 
   it("refuses a closeTimeout that is none", async () => {
-    for (const closeTimeout of [-1, NaN, "2" as never]) {
+    for (const closeTimeout of [-1, NaN]) {
       const error = await assertRejects(() => serve(() => new Response(), { port: 0, closeTimeout }));
       assert(error instanceof RangeError);
     }
