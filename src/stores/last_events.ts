@@ -9,10 +9,14 @@ export interface LastEvents {
   step(most: number): { readonly spent: number; readonly done: boolean };
 }
 
-/** Looks for the last events that these topics and patterns reach. */
-export function lastEvents(log: MemoryLog, topics: readonly string[], count: number): LastEvents {
+/**
+ * Looks for the last events that these topics and patterns reach.
+ *
+ * @param most About how much is done for patterns: an event and a node of patterns count one. Then fewer are found.
+ */
+export function lastEvents(log: MemoryLog, topics: readonly string[], count: number, most: number): LastEvents {
   const isPattern = topics.some((topic) => topic.includes("*"));
-  return isPattern ? new ReachedEvents(log, topics, count) : new EventsOfTopics(log, topics, count);
+  return isPattern ? new ReachedEvents(log, topics, count, most) : new EventsOfTopics(log, topics, count);
 }
 
 /** Goes from event to event of the topics, and looks at no other. */
@@ -52,16 +56,18 @@ class EventsOfTopics implements LastEvents {
   }
 }
 
-/** Goes back through the log, and looks at every event. */
+/** Goes back through the log, and looks at every event, until it has done what it may. */
 class ReachedEvents implements LastEvents {
   readonly #log: MemoryLog;
   readonly #matcher: TopicMatcher;
   #left: number;
+  #mayDo: number;
   /** What is after it has been looked at. */
   #position: number;
 
-  constructor(log: MemoryLog, topics: readonly string[], count: number) {
+  constructor(log: MemoryLog, topics: readonly string[], count: number, most: number) {
     this.#log = log;
+    this.#mayDo = most;
     this.#matcher = new TopicMatcher(topics);
     this.#left = count;
     this.#position = log.newest;
@@ -73,12 +79,15 @@ class ReachedEvents implements LastEvents {
 
   step(most: number): { readonly spent: number; readonly done: boolean } {
     const { steps } = this.#matcher;
+    const bound = Math.min(most, this.#mayDo);
     let looked = 0;
     const spent = (): number => looked + this.#matcher.steps - steps;
-    while (this.#left > 0 && this.#position >= this.#log.oldest && spent() < most) {
+    while (this.#left > 0 && this.#position >= this.#log.oldest && spent() < bound) {
       looked++;
       if (this.#matcher.matches(this.#log.at(this.#position--).topics)) this.#left--;
     }
-    return { spent: spent(), done: this.#left === 0 || this.#position < this.#log.oldest };
+    this.#mayDo -= spent();
+    const isDone = this.#left === 0 || this.#mayDo <= 0 || this.#position < this.#log.oldest;
+    return { spent: spent(), done: isDone };
   }
 }

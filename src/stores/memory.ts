@@ -50,6 +50,8 @@ export interface MemoryReplayStoreOptions {
 const READ_WORK = 10_000;
 /** What all other long calls together do in one turn of the event loop, and what one does before the next has its turn. */
 const TURN_WORK = { all: 10_000, one: 1_000 };
+/** What one seek for the last events of patterns does at most, counted as for a read. */
+const SEEK_WORK = 30_000;
 /** What an append removes beyond as much as it adds; the rest is removed in later turns. */
 const APPEND_WORK = 64;
 
@@ -76,6 +78,8 @@ export class MemoryReplayStore implements ReplayStore {
   readonly #log: MemoryLog;
   readonly #tails = new Set<TailHandlers>();
   readonly #turns = new SharedTurns(TURN_WORK.all, TURN_WORK.one);
+  /** The seeks under way, by what they look for and the newest event when they began. */
+  readonly #seeking = new Map<string, Promise<number>>();
   /** The removing that goes on in later turns. */
   #removing: Promise<void> | undefined;
   #time = 0;
@@ -176,17 +180,24 @@ export class MemoryReplayStore implements ReplayStore {
     return epoch === this.#epoch && position <= this.#log.newest ? position : undefined;
   }
 
-  /** The position to begin after; see {@linkcode ReplayStore.seek}. The last events of patterns are looked for through the log. */
+  /**
+   * The position to begin after; see {@linkcode ReplayStore.seek}. The last
+   * events of patterns are looked for back through the log, among about the
+   * newest 10,000 events (fewer where the patterns take longer to match). If
+   * that bound is met, it begins there, with fewer events than were asked for.
+   * The last events of topics are found however old they are.
+   */
   async seek(target: SeekTarget): Promise<number> {
     await this.#ready("seek");
-    const log = this.#log;
-    if ("since" in target) return log.firstSince(target.since) - 1;
-    const events = lastEvents(log, target.topics, target.last); // what comes meanwhile is after them
-    await this.#turns.run((most) => {
-      if (this.#isClosed) throw closed("seek");
-      return events.step(most);
-    });
-    return events.position;
+    if ("since" in target) return this.#log.firstSince(target.since) - 1;
+    const { last, topics } = target;
+    const key = JSON.stringify([this.#log.newest, last, ...topics]);
+    let seeking = this.#seeking.get(key);
+    if (seeking === undefined) {
+      seeking = this.#seekLast(topics, last).finally(() => this.#seeking.delete(key));
+      this.#seeking.set(key, seeking);
+    }
+    return await seeking;
   }
 
   /** The newest removed position; see {@linkcode ReplayStore.removed}. */
@@ -229,6 +240,15 @@ export class MemoryReplayStore implements ReplayStore {
     log.push(one, event.id !== undefined);
     stored.push(one);
     return { id };
+  }
+
+  async #seekLast(topics: readonly string[], last: number): Promise<number> {
+    const events = lastEvents(this.#log, topics, last, SEEK_WORK); // what comes meanwhile is after them
+    await this.#turns.run((most) => {
+      if (this.#isClosed) throw closed("seek");
+      return events.step(most);
+    });
+    return events.position;
   }
 
   /** Resolves when everything is removed that the limits no longer allow. */

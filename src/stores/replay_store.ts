@@ -67,7 +67,11 @@ export interface ReadResult {
 
 /** Where to begin, for {@linkcode ReplayStore.seek}. */
 export type SeekTarget =
-  /** Before the last so many events that the topics reach: an integer >= 1. */
+  /**
+   * Before the last so many events that the topics reach: an integer >= 1. With
+   * patterns a store may stop looking after a bound that its documentation
+   * names: it then begins after what it has looked at, so fewer events follow.
+   */
   | { readonly last: number; readonly topics: readonly string[] }
   /** Before the first event that the store took at this time or later, in milliseconds since 1970. */
   | { readonly since: number };
