@@ -68,9 +68,11 @@ export function makeBackoff(options: BackoffOptions | BackoffFunction = {}): Bac
   let since = 0;
   return (attempt) => {
     if (attempt === 1) since = performance.now();
+    // The power is capped, as 0 times Infinity is no number.
     // Only the first wait may be next to nothing: a server that accepts and ends must not be asked in a tight loop
     const chance = attempt === 1 ? jitter : jitter / 2;
-    const wait = Math.min(max, initial * factor ** (attempt - 1)) * (1 - chance * Math.random());
+    const wait = Math.min(max, initial * Math.min(factor ** (attempt - 1), Number.MAX_VALUE)) *
+      (1 - chance * Math.random());
     return attempt > maxRetries || performance.now() - since + wait > maxElapsed ? undefined : wait;
   };
 }

@@ -93,11 +93,14 @@ export interface EventStreamConnection extends AsyncIterable<ParsedEvent>, Async
  * @param url Where the event stream is; relative to the page, where there is one.
  * @param options How to ask for it, when to try again, what to call.
  * @returns The connection, before it is made.
- * @throws {TypeError} If the URL, the method, the headers or the combination of body and method are not valid.
+ * @throws {TypeError} If an option's name is unknown, or if the URL, the method, the headers or the combination of body and method are not valid.
  * @throws {RangeError} If a number is out of bounds.
  */
 export function connect(url: string | URL, options: ConnectOptions = {}): EventStreamConnection {
   const { body, headers, method = "GET", reconnect = true, signal } = options;
+  for (const name of Object.keys(options)) {
+    if (!NAMES.includes(name)) throw new TypeError(`Cannot connect as there is no option of this name: got ${name}`);
+  }
   const { href } = resolveUrl(url);
   // Refuses what can be refused at once: a bad method or header
   const request = new Request(href, { method, headers: typeof headers === "function" ? {} : headers ?? {} });
@@ -268,6 +271,10 @@ export function connect(url: string | URL, options: ConnectOptions = {}): EventS
     }
   }
 }
+
+/** The names of all options. */
+const NAMES = ("method headers body credentials fetch lastEventId reconnect backoff validate inactivityTimeout " +
+  "maxEventSize whenHidden onReadyState onOpen onRetry onGap onCloseNotice onComment signal").split(" ");
 
 /** How long a connection without an event must last to count as healthy. */
 const HEALTHY_MS = 5_000;

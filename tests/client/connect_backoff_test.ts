@@ -1,7 +1,7 @@
-import { assertEquals, assertLessOrEqual } from "@std/assert";
+import { assertEquals, assertLessOrEqual, assertThrows } from "@std/assert";
 import { describe, it, mock } from "node:test";
-import { connect, type ConnectOptions, type EventStreamConnection } from "../../src/client/mod.ts";
 import { makeBackoff } from "../../src/client/backoff.ts";
+import { connect, type ConnectOptions, type EventStreamConnection } from "../../src/client/mod.ts";
 import { answers, data, stream } from "../support/answers.ts";
 import { FakePage } from "../support/fake_page.ts";
 import { settle } from "../support/settle.ts";
@@ -175,5 +175,23 @@ describe("connect() in a page", () => {
     clock.advance(1);
     await asked;
     await watched.connection.close();
+  });
+});
+
+describe("connect()'s waits", () => {
+  it("are numbers, however many attempts have failed and whatever the factor is", () => {
+    for (const factor of [1.5, Infinity]) {
+      const backoff = makeBackoff({ initial: 0, factor });
+      for (const attempt of [1, 2, 1_752, 1e6]) assertEquals(backoff(attempt, undefined), 0);
+    }
+    assertEquals(makeBackoff({ factor: Infinity, jitter: 0 })(2, undefined), 30_000);
+  });
+});
+
+describe("connect() refuses", () => {
+  it("options of unknown names, such as the former onClose", () => {
+    for (const name of ["onClose", "maxRetries"]) {
+      assertThrows(() => connect("http://localhost", { [name]: 1 } as ConnectOptions), TypeError, `got ${name}`);
+    }
   });
 });
