@@ -25,7 +25,7 @@ export interface EventStreamOptions {
    * event. The stream then ends as usual, so a client that reconnects comes back.
    * It is also called with errors after the end or after the client has left (of
    * `onCancel`, of the `finally` of a generator, of a `send` that is not awaited).
-   * Then no event is sent.
+   * Then no event is sent. If it returns a promise, the body fails.
    *
    * @default none: the body fails, and the client sees the connection break off
    */
@@ -190,6 +190,10 @@ class EventStreamBody implements UnderlyingDefaultSource<Uint8Array> {
     if (onError === undefined) return controller.error(error);
     try {
       const last = onError(error);
+      if (last instanceof Promise) {
+        last.catch(() => {}); // what the stream fails with says more
+        throw new TypeError("Cannot stream as onError must return its event itself: got a promise");
+      }
       if (last !== undefined) controller.enqueue(encode(last));
       controller.close();
     } catch (failure) {
@@ -210,7 +214,10 @@ class EventStreamBody implements UnderlyingDefaultSource<Uint8Array> {
   /** Returns from the source, without waiting: it may be busy for ever. One that has not begun may hold something as well. */
   #return(onError: ((error: unknown) => unknown) | undefined): void {
     const source = this.#source;
-    const events = this.#events ?? (typeof source === "function" ? undefined : source[Symbol.asyncIterator]());
-    (async () => await events?.return?.())().catch((error) => onError?.(error)).catch(() => {}); // there is no caller left to tell
+    const hasBegun = this.#phase !== "unread" && this.#phase !== "opened";
+    (async () => {
+      const events = hasBegun || typeof source === "function" ? this.#events : source[Symbol.asyncIterator]();
+      await events?.return?.();
+    })().catch((error) => onError?.(error)).catch(() => {}); // there is no caller left to tell
   }
 }

@@ -86,3 +86,25 @@ describe("A send() of eventStream() that nobody awaits kills no process, and", (
     assert(errors[0] instanceof SseError);
   });
 });
+
+describe("eventStream()'s onError", () => {
+  it("is told once of an iterable that cannot begin", async () => {
+    const { errors, onError } = told();
+    let calls = 0;
+    const source = {
+      [Symbol.asyncIterator](): never {
+        calls++;
+        throw new RangeError("mine");
+      },
+    };
+    assertEquals(await eventStream(source, { onError }).text(), ":\nevent: error\ndata: RangeError\n\n");
+    assertEquals([calls, errors.length], [1, 1]);
+  });
+
+  it("may return no promise", async () => {
+    const onError = (): never => Promise.reject(new Error("late")) as never;
+    const response = eventStream(() => Promise.reject(new Error("mine")), { onError });
+    await assertRejects(() => response.text(), TypeError, "got a promise");
+    await turns(2);
+  });
+});
