@@ -35,6 +35,8 @@ export interface MemoryReplayStoreOptions {
    * How many bytes to keep. An event counts two bytes for each UTF-16 code unit of
    * its strings, 330 to 410 bytes for the rest, and 100 bytes for each further
    * topic. That is no less than the memory that it takes.
+   * What is remembered of removed topics, for `removed`, comes on top: at most
+   * 25,165,824 bytes, enough for about 100,000 topics.
    *
    * @default {67_108_864}
    */

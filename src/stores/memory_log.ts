@@ -18,7 +18,7 @@ const BYTES = { event: 230, topic: 100, ownId: 80 };
 /** The events of one log in memory, their own IDs, and what is known of those that are gone. */
 export class MemoryLog {
   readonly ownIds: OwnIds<StoredEvent> = new OwnIds<StoredEvent>();
-  readonly removed: RemovedTopics = new RemovedTopics();
+  #removed = new RemovedTopics();
   readonly #limits: MemoryLimits;
   readonly #events = new Deque<StoredEvent>();
   readonly #chains = new TopicChains();
@@ -27,6 +27,11 @@ export class MemoryLog {
 
   constructor(limits: MemoryLimits) {
     this.#limits = limits;
+  }
+
+  /** The newest removed positions by topic. */
+  get removed(): RemovedTopics {
+    return this.#removed;
   }
 
   /** The newest position given out. */
@@ -87,7 +92,7 @@ export class MemoryLog {
       const event = this.#events.shift()!;
       this.#chains.shift(event.topics, event.position);
       this.#bytes -= bytesOf(event, !this.ownIds.isEmpty && this.ownIds.delete(event));
-      for (const topic of event.topics) this.removed.add(topic, event.position);
+      for (const topic of event.topics) this.#removed.add(topic, event.position);
       spent += 1 + event.topics.length;
     }
     return spent;
@@ -98,6 +103,7 @@ export class MemoryLog {
     this.#bytes = 0;
     this.#chains.clear();
     this.ownIds.clear();
+    this.#removed = new RemovedTopics();
   }
 }
 

@@ -169,7 +169,8 @@ export interface ReplayStore {
    * The newest position that retention has removed among those that the topics
    * reach; 0 if none. Too late is allowed, too early is not. A store that knows
    * by topic is exact for topics and for patterns whose only wildcard is a last
-   * `**`, and may be too late for others; one that does not answers with the
+   * `**`, as far as it remembers (`MemoryReplayStore`: about the 100,000 topics
+   * of which it removed something last); it may be too late for others; one that does not answers with the
    * newest removed of all.
    */
   removed(topics: readonly string[]): Promise<number>;
