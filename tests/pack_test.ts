@@ -105,7 +105,7 @@ describe("The npm package", () => {
           assertEquals(run(process.execPath, "use.ts"), "used");
         }
         const bin = manifestBin(folder, manifest);
-        const token = ["token", "--secret", "x", "--subscribe", "a/**"];
+        const token = ["token", "--secret", "x".repeat(32), "--subscribe", "a/**"];
         assertMatch(run(process.execPath, ...(runtime === "deno" ? ["run", "-A"] : []), bin, ...token), IS_TOKEN);
         if (runtime === "node") assertMatch(run("npx", "freshet", ...token), IS_TOKEN);
         if (runtime === "bun") {

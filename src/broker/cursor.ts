@@ -198,7 +198,10 @@ export class Cursor implements Subscriber, Receiver, OutletHost {
     state.missing = undefined;
     const { snapshot } = this.options;
     this.#guard(() => {
-      if (snapshot === undefined) return this.#writeGap(missing, resumed, true);
+      if (snapshot === undefined) {
+        this.#position = Math.max(this.#position, resumed); // it is told once, though nothing may fit after it
+        return this.#writeGap(missing, resumed, true);
+      }
       this.#position = Math.max(this.#position, this.#host.head);
       this.#writeGap(missing, this.#position, false);
       if (this.#state === state) void this.#sendSnapshot("gap");

@@ -109,17 +109,18 @@ describe(`writeTimeout on ${runtime}`, () => {
         // Larger than what the system holds for a connection: it is under way for several time-outs
         let read = 0;
         client.socket.removeAllListeners("data");
-        const size = 24 << 20;
+        const size = 15 << 20;
         await broker.publish("a", { data: "x".repeat(size) });
-        const start = performance.now();
+        let pauses = 0;
         client.socket.on("data", (bytes: Uint8Array) => {
           read += bytes.length;
           client.socket.pause();
-          setTimeout(() => client.socket.resume(), runtime === "bun" ? 50 : 10); // Bun reads more at once
+          pauses++;
+          setTimeout(() => client.socket.resume(), runtime === "bun" ? 80 : 20); // Bun reads more at once
         });
         while (read < size && reason === undefined) await new Promise((resolve) => setTimeout(resolve, 10));
         assertEquals(reason, undefined);
-        assertGreater(performance.now() - start, 2 * LONG_TIMEOUT_MS); // it was not read at once
+        assertGreater(pauses, 30); // it was not read at once
         assert(!client.closed);
         client.leave();
       },

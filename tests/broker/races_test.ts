@@ -101,4 +101,19 @@ describe("Broker: what happens at an unlucky moment", () => {
       if (got[at] === "gap: dropped") break;
     }
   });
+
+  it("tells of what has expired once, though nothing fits after the gap", async () => {
+    const store = new MemoryReplayStore({ maxEvents: 4 });
+    await using broker = new Broker({ heartbeat: 0, windowBytes: 0, store });
+    const first = await broker.publish("a", { data: "0" });
+    for (let i = 1; i < 10; i++) await broker.publish("a", { data: `${i}`.padEnd(200) });
+    const sink = new TestSink(broker.subscribe("a", { lastEventId: first, maxBufferedBytes: 150 }), { paused: true });
+    await turns();
+    for (let i = 0; i < 20; i++) {
+      sink.drain({ pause: true });
+      await turns(1);
+    }
+    assertEquals(told(sink), ["gap: expired", "6", "7", "8", "9"]);
+    await store.close();
+  });
 });
