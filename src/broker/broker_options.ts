@@ -48,9 +48,9 @@ export interface BrokerOptions {
    * How long a subscriber's connection may take nothing of what waits for it,
    * in milliseconds, before the subscriber is ended with the reason `"timeout"`
    * and its connection is closed. The broker looks once a heartbeat, and counts the
-   * heartbeats without progress, so it may take up to three heartbeats longer.
-   * Without heartbeats it looks once in `writeTimeout`, so it may take up to three
-   * times as long.
+   * heartbeats without progress, so it may take up to two heartbeats longer.
+   * Without heartbeats it looks once in `writeTimeout`, so it may take up to twice
+   * as long.
    * A client that reads steadily is not cut; nor is a loop in the same process.
    * But Linux reports room only when about a third of its send buffer is free, so a
    * client on loopback below roughly 25 kB/s may look stalled for 60 s. Real

@@ -56,8 +56,6 @@ export class Cursor implements Subscriber, Receiver, OutletHost {
     }
   }
 
-  // What its reader sees
-
   get attached(): boolean {
     return this.#attached;
   }
@@ -82,15 +80,14 @@ export class Cursor implements Subscriber, Receiver, OutletHost {
     if (this.#attached) throw new TypeError("Cannot read subscriber as it is being read already");
     this.#attached = true;
     this.#readable = undefined;
-    const outlet = this.#outlet;
     try {
-      outlet.open(open);
+      this.#outlet.open(open);
     } catch (error) {
       this.#end("left", { isGone: true });
       throw error;
     }
     if (this.#state.is !== "waiting") return;
-    if (outlet.gathers) this.#host.gather();
+    if (this.#outlet.gathers) this.#host.gather();
     const { retry } = this.options;
     if (retry !== undefined) this.#write(textChunk(encodeRetry(retry)));
     if (this.#position >= 0) this.#begin();
@@ -111,8 +108,6 @@ export class Cursor implements Subscriber, Receiver, OutletHost {
     const waiting = this.#state.is === "live" ? this.#state.policy.bytes : 0;
     return { delivered: this.#delivered, bytes: this.#bytes, bufferedBytes: this.#outlet.buffered + waiting };
   }
-
-  // What its broker does with it
 
   /** It has got everything that it should get up to this position; -1 until that is known. */
   get position(): number {
@@ -260,8 +255,6 @@ export class Cursor implements Subscriber, Receiver, OutletHost {
       !this.#host.isBehind;
     this.#write(isAtHead && this.options.checkpoints !== false ? this.#host.checkpoint() : COMMENT_CHUNK);
   }
-
-  // What its outlet tells
 
   drained(): void {
     const state = this.#state;
@@ -435,10 +428,11 @@ export class Cursor implements Subscriber, Receiver, OutletHost {
     this.#become({ is: "ended", reason });
     if (this.#abort !== undefined) this.options.signal?.removeEventListener("abort", this.#abort);
     this.#host.remove(this, reason);
-    const { closeEvent = "close" } = this.options;
     if (isGone) this.#outlet.drop();
     else if (reason === "timeout") this.#outlet.abort();
-    else this.#outlet.end(reason === "left" ? undefined : closeChunk(reason, closeEvent, retry));
+    else {this.#outlet.end(
+        reason === "left" ? undefined : closeChunk(reason, this.options.closeEvent ?? "close", retry),
+      );}
   }
 
   /** What it is owed while it is live: this turn's events, and those that wait. */

@@ -32,6 +32,7 @@ export class Outlet {
   #progress = 0;
   /** For how many beats nothing was taken. */
   #stalledBeats = 0;
+  #wasEmpty = true;
   #endTimer: ReturnType<typeof setTimeout> | undefined;
 
   constructor(host: OutletHost) {
@@ -118,10 +119,12 @@ export class Outlet {
   isStalled(beats: number): boolean {
     const { buffered } = this;
     const progress = this.#written - buffered;
-    const isMoving = progress > this.#progress || buffered === 0 || this.#inProcess;
-    this.#progress = progress; // it may fall as well: a sink also holds what frames a chunk
+    // What was empty has only begun to wait. Progress may fall as well: a sink also holds what frames a chunk
+    const isMoving = progress > this.#progress || this.#wasEmpty || buffered === 0 || this.#inProcess;
+    this.#progress = progress;
+    this.#wasEmpty = buffered === 0;
     this.#stalledBeats = isMoving ? 0 : this.#stalledBeats + 1;
-    return this.#stalledBeats > beats;
+    return this.#stalledBeats >= beats;
   }
 
   /** Ends the stream after what was written and a last chunk, or a second later without the rest of it. */
