@@ -56,6 +56,8 @@ declare const Bun: {
 /** What Bun prints, outside production, of a connection that `writeTimeout` closes. */
 const ABORTED = "The client took nothing for too long, and its connection was closed";
 
+/** That of a connection whose event stream has ended, until its next request. */
+const ENDED_IDLE_SECONDS = 10;
 /** The longest idle timeout that Bun takes, in seconds. */
 const MAX_IDLE_SECONDS = 255;
 
@@ -98,7 +100,7 @@ export async function serve(handler: ServeHandler, options: ServeOptions = {}): 
       server.timeout(request, 0);
       const { status, statusText, headers } = response;
       const body = new ReadableStream(
-        new DirectBody(subscriber) as UnderlyingDefaultSource<Uint8Array>,
+        new DirectBody(subscriber, server, request) as UnderlyingDefaultSource<Uint8Array>,
       );
       return new Response(body, { status, statusText, headers });
     },
@@ -114,6 +116,10 @@ export async function serve(handler: ServeHandler, options: ServeOptions = {}): 
 class DirectBody implements Sink {
   readonly type = "direct" as never; // Bun's own
   readonly gathers = true;
+  readonly #server: BunServer;
+  readonly #request: Request;
+  /** `"ending"`: as soon as the socket has taken what waits. */
+  #phase: "open" | "ending" | "over" = "open";
   #subscriber: Subscriber | undefined;
   #controller: DirectController | undefined;
   #leave: LeaveHandler | undefined;
@@ -124,8 +130,10 @@ class DirectBody implements Sink {
   #held: HeldBytes | undefined;
   #drained: (() => void) | undefined;
 
-  constructor(subscriber: Subscriber) {
+  constructor(subscriber: Subscriber, server: BunServer, request: Request) {
     this.#subscriber = subscriber;
+    this.#server = server;
+    this.#request = request;
   }
 
   /** Bun asks once; the stream is open until the promise resolves. */
@@ -141,9 +149,9 @@ class DirectBody implements Sink {
   }
 
   cancel(): void {
+    this.#over();
     if (this.#subscriber !== undefined) void this.#subscriber.close("left"); // never read
     this.#leave?.();
-    this.#end?.();
   }
 
   get bufferedBytes(): number {
@@ -163,20 +171,14 @@ class DirectBody implements Sink {
   }
 
   end(): void {
-    const controller = this.#controller!;
-    for (let piece = this.#held?.shift(); piece !== undefined; piece = this.#held?.shift()) {
-      void controller.write(piece);
-      this.#handed += piece.length;
-    }
-    controller.end();
-    this.#end?.();
+    this.#phase = "ending";
+    if (this.#handed === 0) this.#finish();
   }
 
   abort(): void {
-    this.#held = undefined;
+    this.#over();
     // Ended with an error, a direct stream takes its connection with it. `end` would first send what Bun holds
     this.#controller!.close(ABORTED);
-    this.#end?.();
   }
 
   #hand(bytes: Uint8Array): void {
@@ -184,11 +186,11 @@ class DirectBody implements Sink {
     this.#controller!.flush();
     if (typeof written === "number") return;
     this.#handed += bytes.length;
-    const taken = (): void => this.#feed();
-    written.then(taken, taken); // a client that has left: `cancel` follows
+    written.then(() => this.#feed(), () => this.cancel()); // a write that fails has no client
   }
 
   #feed(): void {
+    if (this.#phase === "over") return; // what Bun still held was dropped, not taken
     this.#handed = 0;
     for (let piece = this.#held?.shift(); piece !== undefined; piece = this.#held?.shift()) {
       this.#hand(piece);
@@ -198,5 +200,19 @@ class DirectBody implements Sink {
     const callback = this.#drained;
     this.#drained = undefined;
     callback?.();
+    if (this.#phase === "ending") this.#finish();
+  }
+
+  /** All is taken: `controller.end()` before that would settle the promise of a write that still waits. */
+  #finish(): void {
+    this.#server.timeout(this.#request, ENDED_IDLE_SECONDS); // its client may be gone without a word
+    this.#over();
+    this.#controller!.end();
+  }
+
+  #over(): void {
+    this.#phase = "over";
+    this.#held = undefined;
+    this.#end?.();
   }
 }
