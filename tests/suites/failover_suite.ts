@@ -72,8 +72,10 @@ export function failoverSuite(name: string, spec: EngineSpec): void {
         try {
           const there = await node(theirs);
           const told = reading(there.subscribe("t"));
+          await there.publish("elsewhere", { data: "it follows the log by now" });
           const here = await Promise.all(Array.from({ length: Math.max(1, busy) }, () => node(ours)));
           const mine = follow ? here.map((broker) => reading(broker.subscribe("t"))) : [];
+          for (const broker of here) await broker.publish("elsewhere", { data: "so does this" });
           for (let i = 0; i < 5; i++) await here[0]!.publish("t", { data: `kept ${i}` });
           await Promise.all([told, ...mine].map(({ until }) => until(5)));
           await replica.catchUp();
