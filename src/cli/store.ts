@@ -65,17 +65,22 @@ export async function openStore(
       const { createClient } = await import("redis").catch(missing("redis"));
       const client = createClient({
         url: where,
-        pingInterval: SILENT_MS / 2, // so that an idle connection is not a silent one
         socket: { socketTimeout: SILENT_MS, reconnectStrategy: (retries) => Math.min(50 * 2 ** retries, 2_000) },
       });
       client.on("error", onError);
       void client.connect().catch(() => {}); // it tries again by itself, and tells onError
+      // An idle connection must not be a silent one. The client's own pingInterval goes on after destroy(), for ever
+      const pinging = setInterval(() => client.isReady && void client.ping().catch(() => {}), SILENT_MS / 2);
+      const destroy = (): void => {
+        clearInterval(pinging);
+        client.destroy();
+      };
       await reach(where, () => client.isReady ? Promise.resolve() : Promise.reject(new Error("it does not answer")))
         .catch((error) => {
-          client.destroy();
+          destroy();
           throw error;
         });
-      return closing(new RedisReplayStore(client, limits), () => Promise.resolve(client.destroy()));
+      return closing(new RedisReplayStore(client, limits), () => Promise.resolve(destroy()));
     }
     case "nats":
     case "tls": {
