@@ -33,11 +33,14 @@ export function checkPublication(topics: string | readonly string[], event: Publ
   const data = text(event.data);
   const { event: type, comment, retry } = event;
   checkEvent({ event: type, comment, retry });
-  for (const [name, value] of [["data", data], ["comment", comment ?? ""]] as const) {
-    if (value.length <= MAX_LENGTH) continue;
-    throw new RangeError(`Cannot publish as ${name} must be at most ${MAX_LENGTH} code units: got ${value.length}`);
-  }
+  checkLength("data", data);
+  if (comment !== undefined) checkLength("comment", comment);
   return { topics: names, id: ownId(event.id), event: type, data, comment, retry };
+}
+
+function checkLength(name: string, { length }: string): void {
+  if (length <= MAX_LENGTH) return;
+  throw new RangeError(`Cannot publish as ${name} must be at most ${MAX_LENGTH} code units: got ${length}`);
 }
 
 function text(data: Json | undefined): string {
